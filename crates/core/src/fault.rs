@@ -1,0 +1,203 @@
+//! What a failed attempt teaches: the table of upstream.md §2 as data.
+
+use crate::time::Millis;
+
+/// Facts of an upstream answer that is not a 2xx, read by `saros_wire::error`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// `retry-after` in whole seconds from now (dates are converted at the edge).
+    pub retry_after: Option<u64>,
+    /// What the body is.
+    pub body: Body,
+    /// `error.type`, or `type` where there is no `error` object.
+    pub kind: Option<String>,
+    /// `error.code`, where it is a string.
+    pub code: Option<String>,
+    /// `error.message`, scrubbed of keys; for logs and for answers, never for classification.
+    pub message: Option<String>,
+    /// `metadata.workspace`.
+    pub workspace: Option<String>,
+    /// `metadata.limitName`.
+    pub limit: Option<Window>,
+    /// The body mentions `GoUsageLimit`, `usage limit` or `limitName` (upstream.md §2.2, the new
+    /// service's unconfirmed quota answer).
+    pub speaks_of_quota: bool,
+}
+
+/// The shape of an error body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Body {
+    /// JSON with an `error` object in the service's own form `{"type":"error","error":{…}}` or a
+    /// provider's `{"error":{…}}`.
+    Error,
+    /// The bare `{"model":"<id>"}` (upstream.md §2.2: not served to this workspace).
+    BareModel,
+    /// Other JSON.
+    Json,
+    /// HTML, text or nothing.
+    #[default]
+    Opaque,
+}
+
+/// The three quota periods (upstream.md §4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Window {
+    /// `fiveHour`, opened by its first request.
+    FiveHour,
+    /// `weekly`, Monday 00:00 UTC.
+    Weekly,
+    /// `monthly`, on the subscription's anniversary.
+    Monthly,
+}
+
+/// What went wrong when there is no answer to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// Name resolution or TCP connect failed.
+    Connect,
+    /// The TLS handshake failed.
+    Tls,
+    /// The request came back unstarted twice (idle connection closed, REFUSED_STREAM, GOAWAY).
+    Unstarted,
+    /// Reset or end after sending and before any byte of the answer.
+    Reset,
+    /// No response headers in time.
+    HeaderTimeout,
+    /// After the first byte of a 2xx: reset.
+    CutReset,
+    /// After the first byte of a 2xx: clean end without the format's terminal event.
+    CutShort,
+    /// After the first byte of a 2xx: no byte for `streamIdleTimeoutMs`.
+    CutIdle,
+}
+
+/// Was the request served upstream? (design.md §4.2)
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Provably not: another account may be tried.
+    No,
+    /// Unknown: repeated at most once, elsewhere, within the replay budget.
+    Maybe,
+    /// Yes: never repeated.
+    Yes,
+}
+
+/// Whom a fault speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Only this request.
+    Request,
+    /// The key (and the account it belongs to).
+    Account,
+    /// The account for this model only.
+    AccountModel,
+    /// The model, whoever asks.
+    Model,
+    /// The service as a whole.
+    Upstream,
+    /// The way to the service.
+    Network,
+}
+
+/// What the attempt ran into, one word per row of the table; the word stands in logs and `/health`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FaultKind {
+    /// 401 `AuthError`: key unknown, deleted, or workspace blocked.
+    KeyRefused,
+    /// 401 `INFERENCE_ACCESS_BLOCKED`: workspace blocked at the inference service.
+    Blocked,
+    /// 401 `CreditsError`, 402: no subscription, or quota used up and balance empty.
+    Credits,
+    /// 403 `EntitlementError`, `Account.Disabled`: no Go subscription for this key.
+    Entitlement,
+    /// 401 `MonthlyLimitError` / `UserLimitError`: spending limit while on balance.
+    SpendingLimit,
+    /// 429 `GoUsageLimitError` and its relatives: a window is exhausted.
+    Quota,
+    /// 429 `RateLimitError`: per key and model, one clock minute.
+    RateLimit,
+    /// 429 `FreeUsageLimitError`: per IP, other keys do not help.
+    FreeLimit,
+    /// 429/529 of the provider without `retry-after`: the model is saturated for everybody.
+    Saturated,
+    /// 401 `ModelError`: a model problem, not a key problem.
+    Model,
+    /// The model speaks another format than the one asked in.
+    WrongFormat,
+    /// 403 `RegionError`, `DataPolicyError`, bare `{"model":…}`: not for this workspace.
+    NotForAccount,
+    /// Any other 4xx: the request itself.
+    Request,
+    /// 401/403 that matches no row.
+    Refused,
+    /// 500 of the service.
+    ServerError,
+    /// 503 of the service as a whole.
+    Unavailable,
+    /// 5xx whose origin is unclear (HTML, gateway).
+    Gateway,
+    /// 521–523, 525, 526: the edge could not reach the origin; certainly not served.
+    OriginDown,
+    /// Name, TCP or TLS.
+    Connect,
+    /// Given back unstarted twice.
+    Unstarted,
+    /// Reset or end before any byte of the answer.
+    Reset,
+    /// 408, or no response headers in time.
+    Timeout,
+    /// The stream broke, ended early or went silent after it had begun.
+    Cut,
+}
+
+/// Whether a request goes on to another account after this fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rotation {
+    /// The client gets this answer.
+    Never,
+    /// Every other usable account may be tried.
+    Freely,
+    /// At most this many attempts of the request in all may end in this kind of fault.
+    Tries(u8),
+}
+
+/// A classified fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Which row.
+    pub kind: FaultKind,
+    /// Whom it speaks of.
+    pub scope: Scope,
+    /// Was the request served?
+    pub verdict: Verdict,
+    /// May another account be tried?
+    pub rotation: Rotation,
+    /// Upstream's own word on when to come back, in milliseconds from the answer.
+    pub retry_after: Option<i64>,
+    /// Row names key, subscription or workspace: never pardoned.
+    pub certain: bool,
+    /// HTTP status, if there was an answer.
+    pub status: Option<u16>,
+    /// The workspace that the answer named.
+    pub workspace: Option<String>,
+    /// The window that the answer named.
+    pub window: Option<Window>,
+}
+
+/// One row of the table, see the module documentation.
+/// Classifies an answer. Total: every status has a row.
+pub fn of_answer(answer: &Answer) -> Fault {
+    todo!("{answer:?}")
+}
+
+/// Classifies a failure without an answer.
+pub fn of_trouble(trouble: Trouble) -> Fault {
+    todo!("{trouble:?}")
+}
+
+/// Until when, for tests and logs.
+pub fn cooldown_until(fault: &Fault, now: Millis) -> Option<Millis> {
+    fault.retry_after.map(|span| now.plus(span))
+}

@@ -1,0 +1,1 @@
+//! A faithful OpenCode Go.
