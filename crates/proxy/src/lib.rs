@@ -1,1 +1,4 @@
 //! The proxy.
+
+pub mod config;
+pub mod secret;
