@@ -1,21 +1,45 @@
 //! The head of a request body: what routing and session identity need, read in one pass.
+//!
+//! Bodies are mostly long strings (a conversation of a megabyte is normal), so the pass skips
+//! strings by byte search, decodes nothing, and ends as soon as it knows what was asked.
 
+mod opening;
+
+use std::sync::LazyLock;
+
+use memchr::memchr;
+use memchr::memmem::Finder;
 use saros_core::format::Format;
+use xxhash_rust::xxh3::xxh3_128_with_seed;
+
+use self::opening::Opening;
+use crate::json::{self, Cursor};
+
+/// Longer than any model's name or session id.
+const NAME_LIMIT: usize = 256;
+
+static MODEL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"model\""));
 
 /// What a request body says about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Head {
     /// The model that upstream will read; `None` if there is none, or it is over 256 bytes.
+    ///
+    /// Upstream does not parse the body either: it takes the first `"model": "…"` of the raw text,
+    /// at any depth and without decoding escapes, and so do we.
     pub model: Option<String>,
-    /// A stream is asked for.
+    /// A stream is asked for (`"stream": true` in the outermost object).
     pub stream: bool,
-    /// The session id that the body carries; printable ASCII, at most 256 bytes.
+    /// The session id that the body carries: `prompt_cache_key`, or the session part of
+    /// Anthropic's `metadata.user_id`. Printable ASCII without spaces, at most 256 bytes.
     pub session: Option<String>,
-    /// Digest of system prompt and first user message; `None` without messages.
+    /// Digest of the text of system prompt and first user message; the same in every turn of a
+    /// conversation, whether a text comes as a string or in blocks, wherever cache markers
+    /// stand. `None` without messages.
     pub opening: Option<u128>,
     /// The body holds a turn of the assistant: the conversation has begun before.
     pub has_assistant: bool,
-    /// The scan reached a proper end, or needed not to.
+    /// The scan reached the body's proper end, or all that was asked before it.
     pub well_formed: bool,
 }
 
@@ -28,13 +52,135 @@ pub enum Depth {
     Conversation,
 }
 
-/// Reads the head of `body`.
-pub fn read(_body: &[u8], _format: Format, _depth: Depth) -> Head {
-    Head::default()
+/// Reads the head of `body`. Total: what is not JSON has an empty head.
+pub fn read(body: &[u8], format: Format, depth: Depth) -> Head {
+    let mut head = Head { model: model(body), ..Head::default() };
+    let mut opening = Opening::default();
+    let mut cursor = Cursor::new(body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body));
+    if !cursor.take(b'{') {
+        return head;
+    }
+    let mut stream_seen = false;
+    while let Some(key) = cursor.key() {
+        match (key, depth) {
+            (b"stream", _) => {
+                head.stream = cursor.value() == Some(b"true");
+                stream_seen = true;
+            }
+            (_, Depth::Routing) => {
+                cursor.value();
+            }
+            (b"messages", _) if format != Format::Responses => opening.turns(&mut cursor),
+            (b"input", _) if format == Format::Responses => opening.turns(&mut cursor),
+            (b"system", _) if format == Format::Messages => opening.system(cursor.value()),
+            (b"instructions", _) if format == Format::Responses => opening.system(cursor.value()),
+            (b"prompt_cache_key", _) => {
+                head.session = cursor.value().and_then(json::unquoted).and_then(id);
+            }
+            (b"metadata", _) if format == Format::Messages && head.session.is_none() => {
+                head.session = cursor.value().and_then(session_of_user);
+            }
+            _ => {
+                cursor.value();
+            }
+        }
+        let enough = match depth {
+            Depth::Routing => stream_seen,
+            Depth::Conversation => stream_seen && head.session.is_some() && opening.known(),
+        };
+        if enough && !cursor.broken() {
+            head.well_formed = true;
+            break;
+        }
+    }
+    head.well_formed |= cursor.ended();
+    head.has_assistant = opening.has_assistant();
+    head.opening = opening.digest();
+    head
 }
 
 /// A stable session id for a conversation that has none: `ses_` and 26 letters or digits, the form
-/// of OpenCode's own ids.
-pub fn session_id(_client: &str, _opening: u128) -> String {
-    String::new()
+/// of OpenCode's own ids. `client` keeps the conversations of different clients apart that happen
+/// to open with the same words.
+pub fn session_id(client: &str, opening: u128) -> String {
+    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut identity = opening.to_le_bytes().to_vec();
+    identity.extend_from_slice(client.as_bytes());
+    let mut id = String::with_capacity(30);
+    id.push_str("ses_");
+    // 62¹³ is less than 2¹²⁸, so each digest yields thirteen digits.
+    for seed in [1, 2] {
+        let mut digest = xxh3_128_with_seed(&identity, seed);
+        for _ in 0..13 {
+            let digit = usize::try_from(digest % 62).ok().and_then(|digit| DIGITS.get(digit));
+            id.push(char::from(*digit.unwrap_or(&b'0')));
+            digest /= 62;
+        }
+    }
+    id
 }
+
+/// What upstream's scan for the model finds: `/"model"\s*:\s*"([^"]+)"/`.
+fn model(body: &[u8]) -> Option<String> {
+    let mut rest = body;
+    loop {
+        let at = MODEL.find(rest)?;
+        let behind = rest.get(at + 7..)?;
+        let value = skip_space(behind)
+            .strip_prefix(b":")
+            .map(skip_space)
+            .and_then(|value| value.strip_prefix(b"\""));
+        if let Some(value) = value {
+            // Without a closing quote here there is none for a later match either.
+            let name = value.get(..memchr(b'"', value)?)?;
+            if !name.is_empty() {
+                return (name.len() <= NAME_LIMIT)
+                    .then(|| String::from_utf8_lossy(name).into_owned());
+            }
+        }
+        // The closing quote may open the next match.
+        rest = rest.get(at + 6..)?;
+    }
+}
+
+/// Steps over what `\s` means to upstream, which is not only ASCII.
+fn skip_space(text: &[u8]) -> &[u8] {
+    let mut rest = text;
+    loop {
+        rest = match rest {
+            [b' ' | b'\t'..=b'\r', next @ ..]
+            | [0xC2, 0xA0, next @ ..]
+            | [0xE1, 0x9A, 0x80, next @ ..]
+            | [0xE2, 0x80, 0x80..=0x8A | 0xA8 | 0xA9 | 0xAF, next @ ..]
+            | [0xE2, 0x81, 0x9F, next @ ..]
+            | [0xE3, 0x80, 0x80, next @ ..]
+            | [0xEF, 0xBB, 0xBF, next @ ..] => next,
+            _ => return rest,
+        };
+    }
+}
+
+/// The session part of `metadata.user_id`: Claude Code writes `user_…_account_…_session_<id>`, or
+/// JSON in a string with a `session_id`.
+fn session_of_user(metadata: &[u8]) -> Option<String> {
+    let user = member(metadata, b"user_id").filter(|user| user.len() <= 4096)?;
+    let user: String = serde_json::from_slice(user).ok()?;
+    match user.rsplit_once("_session_") {
+        Some((_, session)) => id(session.as_bytes()),
+        None => id(json::unquoted(member(user.as_bytes(), b"session_id")?)?),
+    }
+}
+
+fn member<'a>(object: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    json::members(object).find(|(key, _)| *key == name).map(|(_, value)| value)
+}
+
+/// An id that can go into a header as it is.
+fn id(text: &[u8]) -> Option<String> {
+    let fits = (1..=NAME_LIMIT).contains(&text.len())
+        && text.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'\\');
+    fits.then(|| String::from_utf8_lossy(text).into_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@
 
 pub mod error;
 pub mod head;
+mod json;
 pub mod reply;
 pub mod scrub;
 pub mod sse;

@@ -1,7 +1,13 @@
 //! Answers that Saros gives itself, in the client's format.
+//!
+//! What clients do next depends on these bodies: OpenCode repeats an answer whose text holds words
+//! like "rate limit" or digits like 503, shows its own dialog for `GoUsageLimitError`, compacts on
+//! 413. So each kind has one fixed type and code, and those of final answers hold neither such
+//! words nor digits.
 
 use saros_core::fault::Window;
 use saros_core::format::Format;
+use serde_json::{Map, Value, json};
 
 /// What an own answer says. The status goes with the case, not with the kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,14 +47,130 @@ pub enum Kind {
     Timeout,
 }
 
+impl Kind {
+    /// `error.type` in the service's and OpenAI's answers, and `error.code`.
+    const fn names(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::AuthError => ("AuthError", "invalid_api_key"),
+            Self::RateLimitError => ("RateLimitError", "rate_limit_exceeded"),
+            Self::GoUsageLimitError { .. } => ("GoUsageLimitError", "usage_limit_reached"),
+            Self::FreeUsageLimitError => ("FreeUsageLimitError", "usage_limit_reached"),
+            Self::QuotaExhausted => ("insufficient_quota", "insufficient_quota"),
+            Self::ModelError => ("ModelError", "model_not_found"),
+            Self::InvalidRequest => ("invalid_request_error", "invalid_request"),
+            Self::Forbidden => ("permission_error", "forbidden"),
+            Self::NotFound => ("not_found_error", "not_found"),
+            Self::TooLarge => ("request_too_large", "request_too_large"),
+            Self::Unavailable => ("service_unavailable", "service_unavailable"),
+            Self::Overloaded => ("server_error", "server_is_overloaded"),
+            Self::BadGateway => ("server_error", "bad_gateway"),
+            Self::Timeout => ("server_error", "timeout"),
+        }
+    }
+
+    /// `error.type` where Anthropic's own words are understood.
+    const fn anthropic(&self) -> &'static str {
+        match self {
+            Self::QuotaExhausted => "billing_error",
+            Self::Unavailable | Self::Overloaded => "overloaded_error",
+            Self::BadGateway | Self::Timeout => "api_error",
+            _ => self.names().0,
+        }
+    }
+}
+
 /// The body of an own answer, JSON. `None`: the format is unknown (an own endpoint, an unknown
 /// route), which gets the shape of chat.
-pub fn body(_format: Option<Format>, _kind: &Kind, _message: &str) -> Vec<u8> {
-    Vec::new()
+///
+/// The three limits that the service itself answers with 429 have its own form in every format,
+/// because that is what clients look for.
+pub fn body(format: Option<Format>, kind: &Kind, message: &str) -> Vec<u8> {
+    let (name, code) = kind.names();
+    let body = match (kind, format) {
+        (Kind::GoUsageLimitError { workspace, limit_name }, _) => {
+            let mut metadata = Map::new();
+            if let Some(workspace) = workspace {
+                metadata.insert("workspace".into(), workspace.as_str().into());
+            }
+            if let Some(window) = limit_name {
+                metadata.insert("limitName".into(), limit(*window).into());
+            }
+            service_limit(name, message, metadata)
+        }
+        (Kind::RateLimitError | Kind::FreeUsageLimitError, _) => {
+            service_limit(name, message, Map::new())
+        }
+        (_, Some(Format::Messages)) => json!({
+            "type": "error",
+            "error": { "type": kind.anthropic(), "message": message },
+        }),
+        (_, Some(Format::Responses)) => json!({
+            "type": "error",
+            "error": { "type": name, "code": code, "message": message, "param": null },
+        }),
+        (_, Some(Format::Chat) | None) => json!({
+            "error": { "message": message, "type": name, "param": null, "code": code },
+        }),
+    };
+    body.to_string().into_bytes()
 }
 
 /// One complete event that ends a broken stream, in the form after which clients retry. Send
 /// [`crate::sse::Watch::cut_prefix`] first.
-pub fn stream_error(_format: Format, _message: &str) -> Vec<u8> {
-    Vec::new()
+///
+/// OpenCode retries by the message's words, so that should hold "server error" or "try again
+/// later". There is no `[DONE]` behind it: the answer is not whole.
+pub fn stream_error(format: Format, message: &str) -> Vec<u8> {
+    let (event, data) = match format {
+        Format::Chat => (
+            "",
+            json!({ "error": { "message": message, "type": "server_error", "code": "server_error" } }),
+        ),
+        Format::Messages => (
+            "event: error\n",
+            json!({
+                "type": "error",
+                "error": { "type": "overloaded_error", "message": message },
+            }),
+        ),
+        Format::Responses => (
+            "event: response.failed\n",
+            json!({
+                "type": "response.failed",
+                "sequence_number": 0,
+                "response": {
+                    "id": "",
+                    "object": "response",
+                    "created_at": 0,
+                    "status": "failed",
+                    "error": { "code": "server_error", "message": message },
+                    "incomplete_details": null,
+                    "model": "",
+                    "output": [],
+                    "usage": null,
+                },
+            }),
+        ),
+    };
+    format!("{event}data: {data}\n\n").into_bytes()
 }
+
+fn service_limit(name: &str, message: &str, metadata: Map<String, Value>) -> Value {
+    json!({
+        "type": "error",
+        "error": { "type": name, "message": message },
+        "metadata": metadata,
+    })
+}
+
+/// The service's word for a window.
+const fn limit(window: Window) -> &'static str {
+    match window {
+        Window::FiveHour => "5 hour",
+        Window::Weekly => "weekly",
+        Window::Monthly => "monthly",
+    }
+}
+
+#[cfg(test)]
+mod tests;

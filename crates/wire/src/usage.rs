@@ -1,6 +1,15 @@
 //! What an answer says that it consumed.
+//!
+//! Every format counts differently; the rules here are the ones by which the service itself reads
+//! the usage of its providers, so that our meter and its bill agree.
 
+use saros_core::format::Format;
 use saros_core::meter::Tokens;
+
+use crate::json;
+
+/// No usage object of any provider comes near this size; what is longer is none.
+pub(crate) const USAGE_LIMIT: usize = 16 * 1024;
 
 /// What an answer said about its consumption.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -15,3 +24,207 @@ pub struct Reading {
     /// answer that was cut before its usage.
     pub output_bytes: u64,
 }
+
+/// Collects what passes by; cheap while it does, exact at the end.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Meter {
+    merged: Fields,
+    /// The last usage object, unread: some providers repeat it in every chunk, and only the last
+    /// one counts.
+    last: Vec<u8>,
+    tail_cost: Option<f64>,
+    /// Bytes of payload.
+    pub(crate) bytes: u64,
+}
+
+impl Meter {
+    /// This usage object stands for the whole answer so far.
+    pub(crate) fn replace(&mut self, object: &[u8]) {
+        if object.len() <= USAGE_LIMIT && speaks_of_tokens(object) {
+            self.last.clear();
+            self.last.extend_from_slice(object);
+        }
+    }
+
+    /// This usage object updates the fields that it names.
+    pub(crate) fn merge(&mut self, object: &[u8]) {
+        if object.len() <= USAGE_LIMIT {
+            self.merged.read(object);
+        }
+    }
+
+    /// The `cost` that the service itself adds to an answer: a string of dollars, what the
+    /// prepaid balance was charged. It outranks `usage.cost`, which can be a provider's view.
+    pub(crate) fn charge(&mut self, value: &[u8]) {
+        self.tail_cost = dollars(value).or(self.tail_cost);
+    }
+
+    pub(crate) fn reading(&self, format: Format) -> Reading {
+        let mut fields = self.merged;
+        fields.read(&self.last);
+        Reading {
+            tokens: fields.tokens(format),
+            list_cost: fields.list_cost,
+            balance_cost: self.tail_cost.or(fields.cost),
+            output_bytes: self.bytes,
+        }
+    }
+}
+
+/// Tells a real usage object from a property of that name in an echoed tool description.
+fn speaks_of_tokens(object: &[u8]) -> bool {
+    memchr::memmem::find(object, b"_tokens\"").is_some()
+        || memchr::memmem::find(object, b"TokenCount\"").is_some()
+        || memchr::memmem::find(object, b"\"list_cost\"").is_some()
+}
+
+/// The fields of all formats' usage objects; their names do not collide.
+#[derive(Debug, Clone, Copy, Default)]
+struct Fields {
+    input: Option<u64>,
+    output: Option<u64>,
+    thoughts: Option<u64>,
+    cached: Option<u64>,
+    cached_detail: Option<u64>,
+    write: Option<u64>,
+    write_detail: Option<u64>,
+    write_5m: Option<u64>,
+    write_1h: Option<u64>,
+    reasoning: Option<u64>,
+    list_cost: Option<f64>,
+    cost: Option<f64>,
+}
+
+impl Fields {
+    /// Takes over every field that `object` names; `null` names nothing.
+    fn read(&mut self, object: &[u8]) {
+        for (key, value) in json::members(object) {
+            match key {
+                b"prompt_tokens" | b"input_tokens" | b"promptTokenCount" => {
+                    update(&mut self.input, count(value));
+                }
+                b"completion_tokens" | b"output_tokens" | b"candidatesTokenCount" => {
+                    update(&mut self.output, count(value));
+                }
+                b"thoughtsTokenCount" => update(&mut self.thoughts, count(value)),
+                b"cached_tokens" | b"cache_read_input_tokens" | b"cachedContentTokenCount" => {
+                    update(&mut self.cached, count(value));
+                }
+                b"cache_creation_input_tokens" => update(&mut self.write, count(value)),
+                b"prompt_tokens_details" | b"input_tokens_details" => self.read_input(value),
+                b"cache_creation" => self.read_cache_creation(value),
+                b"completion_tokens_details" | b"output_tokens_details" => {
+                    for (key, value) in json::members(value) {
+                        if key == b"reasoning_tokens" {
+                            update(&mut self.reasoning, count(value));
+                        }
+                    }
+                }
+                b"opencode" => {
+                    for (key, value) in json::members(value) {
+                        if key == b"list_cost" {
+                            update(&mut self.list_cost, list_cost(value));
+                        }
+                    }
+                }
+                b"cost" => update(&mut self.cost, dollars(value)),
+                _ => {}
+            }
+        }
+    }
+
+    fn read_input(&mut self, details: &[u8]) {
+        for (key, value) in json::members(details) {
+            match key {
+                b"cached_tokens" => update(&mut self.cached_detail, count(value)),
+                b"cache_creation_input_tokens" | b"cache_write_tokens" => {
+                    update(&mut self.write_detail, count(value));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn read_cache_creation(&mut self, by_lifetime: &[u8]) {
+        for (key, value) in json::members(by_lifetime) {
+            match key {
+                b"ephemeral_5m_input_tokens" => update(&mut self.write_5m, count(value)),
+                b"ephemeral_1h_input_tokens" => update(&mut self.write_1h, count(value)),
+                _ => {}
+            }
+        }
+    }
+
+    /// Removes the formats' differences. OpenAI's and Google's input includes what was read from
+    /// and written to the cache, Anthropic's excludes both.
+    fn tokens(&self, format: Format) -> Option<Tokens> {
+        let cached = self.cached.or(self.cached_detail);
+        let by_lifetime = match (self.write_5m, self.write_1h) {
+            (None, None) => None,
+            (five_minutes, hour) => {
+                Some(five_minutes.unwrap_or(0).saturating_add(hour.unwrap_or(0)))
+            }
+        };
+        let write = by_lifetime.or(self.write).or(self.write_detail);
+        if self.input.is_none() && self.output.is_none() && cached.is_none() && write.is_none() {
+            return None;
+        }
+        let cache_write = write.unwrap_or(0);
+        let named = self.input.unwrap_or(0);
+        let input = match format {
+            Format::Messages => named,
+            Format::Chat | Format::Responses => {
+                named.saturating_sub(cached.unwrap_or(0)).saturating_sub(cache_write)
+            }
+        };
+        let thoughts = self.thoughts.unwrap_or(0);
+        Some(Tokens {
+            input,
+            cached,
+            cache_write,
+            output: self.output.unwrap_or(0).saturating_add(thoughts),
+            reasoning: self.reasoning.unwrap_or(thoughts),
+        })
+    }
+}
+
+fn update<T>(field: &mut Option<T>, seen: Option<T>) {
+    if seen.is_some() {
+        *field = seen;
+    }
+}
+
+/// A whole number, also where a provider writes it as `12.0`.
+fn count(value: &[u8]) -> Option<u64> {
+    let text = str::from_utf8(value).ok()?;
+    text.parse().ok().or_else(|| {
+        let number: f64 = text.parse().ok()?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "checked to be finite and not negative; a cast from f64 saturates"
+        )]
+        let whole = (number.is_finite() && number >= 0.0).then_some(number as u64);
+        whole
+    })
+}
+
+/// Dollars, as a number or as a string.
+fn dollars(value: &[u8]) -> Option<f64> {
+    let text = str::from_utf8(json::unquoted(value).unwrap_or(value)).ok()?;
+    // What Rust takes for a number and JSON does not ("inf", "nan") starts with a letter or sign.
+    if !text.starts_with(|first: char| first.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok().filter(|amount: &f64| amount.is_finite())
+}
+
+/// A number of dollars, or an object whose `total_cost` is one.
+fn list_cost(value: &[u8]) -> Option<f64> {
+    dollars(value).or_else(|| {
+        json::members(value).find(|(key, _)| *key == b"total_cost").and_then(|(_, v)| dollars(v))
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,234 @@
+//! Walking JSON text without parsing it: everything that is not asked for is skipped, and strings
+//! are skipped at the speed of a byte search. Nothing is decoded, so what comes out is raw text.
+//!
+//! The walk is lenient (it does not check what it skips) but never guesses: where it cannot go on
+//! it stops, and [`Cursor::broken`] says so. Containers are counted, not recursed into, so depth
+//! costs nothing.
+
+use memchr::memchr;
+
+/// A place in JSON text.
+#[derive(Debug, Clone)]
+pub(crate) struct Cursor<'a> {
+    rest: &'a [u8],
+    broken: bool,
+}
+
+impl<'a> Cursor<'a> {
+    pub(crate) fn new(text: &'a [u8]) -> Self {
+        Self { rest: text, broken: false }
+    }
+
+    /// The walk met something that is not JSON, or the text's end.
+    pub(crate) fn broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Only white space is left, and all before was JSON as far as looked at.
+    pub(crate) fn ended(&mut self) -> bool {
+        self.peek().is_none() && !self.broken
+    }
+
+    /// The next byte that is not white space.
+    pub(crate) fn peek(&mut self) -> Option<u8> {
+        self.rest = self.rest.trim_ascii_start();
+        self.rest.first().copied()
+    }
+
+    /// Steps over `byte` if it comes next.
+    pub(crate) fn take(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        if found {
+            self.rest = self.rest.get(1..).unwrap_or_default();
+        }
+        found
+    }
+
+    /// The next key of the object that the cursor is in; its value comes next. `None` at the
+    /// object's end, which is stepped over.
+    pub(crate) fn key(&mut self) -> Option<&'a [u8]> {
+        self.take(b',');
+        if self.take(b'}') || self.broken {
+            return None;
+        }
+        let key = self.string();
+        if key.is_some() && self.take(b':') {
+            return key;
+        }
+        self.broken = true;
+        None
+    }
+
+    /// True when the array that the cursor is in has another item; its end is stepped over.
+    pub(crate) fn item(&mut self) -> bool {
+        self.take(b',');
+        if self.take(b']') || self.broken {
+            return false;
+        }
+        self.broken = self.peek().is_none();
+        !self.broken
+    }
+
+    /// The string that comes next, as it is written between its quotes.
+    pub(crate) fn string(&mut self) -> Option<&'a [u8]> {
+        if self.peek() == Some(b'"')
+            && let Some(inside) = self.rest.get(1..)
+            && let Some(length) = string_length(inside)
+        {
+            self.rest = inside.get(length + 1..).unwrap_or_default();
+            return inside.get(..length);
+        }
+        self.broken = true;
+        None
+    }
+
+    /// The value that comes next, whatever it is, as it is written.
+    pub(crate) fn value(&mut self) -> Option<&'a [u8]> {
+        let length = match self.peek()? {
+            b'"' => string_length(self.rest.get(1..)?).map(|inside| inside + 2),
+            b'{' | b'[' => container_length(self.rest),
+            _ => scalar_length(self.rest),
+        };
+        let found = length.and_then(|length| self.rest.split_at_checked(length));
+        if let Some((value, rest)) = found {
+            self.rest = rest;
+            return Some(value);
+        }
+        self.broken = true;
+        None
+    }
+
+    /// Steps over the rest of the array or object that the cursor is in, its end included.
+    pub(crate) fn leave(&mut self) {
+        match close(self.rest, 1) {
+            Some(length) => self.rest = self.rest.get(length..).unwrap_or_default(),
+            None => self.broken = true,
+        }
+    }
+}
+
+/// The members of an object, both sides raw. Ends early where the text is not JSON.
+pub(crate) fn members(object: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let mut cursor = Cursor::new(object);
+    let mut open = cursor.take(b'{');
+    std::iter::from_fn(move || {
+        let member =
+            if open { cursor.key().and_then(|key| Some((key, cursor.value()?))) } else { None };
+        open = member.is_some();
+        member
+    })
+}
+
+/// The items of an array, raw. Ends early where the text is not JSON.
+pub(crate) fn items(array: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut cursor = Cursor::new(array);
+    let mut open = cursor.take(b'[');
+    std::iter::from_fn(move || {
+        let item = if open && cursor.item() { cursor.value() } else { None };
+        open = item.is_some();
+        item
+    })
+}
+
+/// What a raw value holds between its quotes, if it is a string.
+pub(crate) fn unquoted(value: &[u8]) -> Option<&[u8]> {
+    value.strip_prefix(b"\"")?.strip_suffix(b"\"")
+}
+
+/// From behind the opening quote to the closing one. Only quotes stop the search: escapes are
+/// recognised backwards, so that text full of `\n` is skipped at full speed.
+fn string_length(inside: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let quote = from + memchr(b'"', inside.get(from..)?)?;
+        let escapes =
+            inside.get(from..quote)?.iter().rev().take_while(|byte| **byte == b'\\').count();
+        if escapes % 2 == 0 {
+            return Some(quote);
+        }
+        from = quote + 1;
+    }
+}
+
+fn container_length(text: &[u8]) -> Option<usize> {
+    close(text.get(1..)?, 1).map(|length| length + 1)
+}
+
+/// Behind the bracket that closes the `depth`-th open one.
+fn close(text: &[u8], mut depth: usize) -> Option<usize> {
+    let mut at = 0;
+    while depth > 0 {
+        at += 1;
+        match text.get(at - 1)? {
+            b'"' => at += string_length(text.get(at..)?)? + 1,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth -= 1,
+            _ => {}
+        }
+    }
+    Some(at)
+}
+
+fn scalar_length(text: &[u8]) -> Option<usize> {
+    let end = text
+        .iter()
+        .position(|byte| matches!(byte, b',' | b'}' | b']' | b':') || byte.is_ascii_whitespace())
+        .unwrap_or(text.len());
+    (end > 0).then_some(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_members(object: &str, expected: &[(&str, &str)]) {
+        let found: Vec<_> = members(object.as_bytes())
+            .map(|(key, value)| {
+                (str::from_utf8(key).unwrap().to_owned(), str::from_utf8(value).unwrap().to_owned())
+            })
+            .collect();
+        let expected: Vec<_> =
+            expected.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        assert_eq!(found, expected, "{object}");
+    }
+
+    #[test]
+    fn members_come_out_raw() {
+        check_members("{}", &[]);
+        check_members(
+            r#" { "a" : 1 , "b":[1,{"c":"]"}],"d":"x\"y" } "#,
+            &[("a", "1"), ("b", r#"[1,{"c":"]"}]"#), ("d", r#""x\"y""#)],
+        );
+        check_members(r#"{"a":"\\","b":null}"#, &[("a", r#""\\""#), ("b", "null")]);
+    }
+
+    #[test]
+    fn what_is_not_json_ends_the_walk() {
+        check_members("", &[]);
+        check_members("[1]", &[]);
+        check_members(r#"{"a":1,"b":[1,2"#, &[("a", "1")]);
+        check_members(r#"{"a":1 "b""#, &[("a", "1")]);
+        check_members(r#"{"a":}"#, &[]);
+        check_members(r#"{"a":"never closed}"#, &[]);
+    }
+
+    #[test]
+    fn items_and_leaving() {
+        let found: Vec<_> = items(br#"[ 1, "a,b" ,{"c":[]},[]]"#).collect();
+        assert_eq!(found, [&b"1"[..], br#""a,b""#, br#"{"c":[]}"#, b"[]"]);
+
+        let mut cursor = Cursor::new(br#"[1,{"a":["]"]},3] , "after""#);
+        assert!(cursor.take(b'[') && cursor.item());
+        cursor.leave();
+        assert!(cursor.take(b','));
+        assert_eq!(cursor.string(), Some(&b"after"[..]));
+        assert!(cursor.ended());
+    }
+
+    #[test]
+    fn ten_thousand_quotes_after_backslashes_take_linear_time() {
+        let text = format!("\"{}\"", "\\\\\\\"".repeat(100_000));
+        assert_eq!(Cursor::new(text.as_bytes()).value().map(<[u8]>::len), Some(text.len()));
+    }
+}
