@@ -11,10 +11,27 @@ use std::time::Duration;
 use crate::secret::Secret;
 
 pub mod base;
+pub mod env;
+pub mod envelope;
+mod excerpt;
+pub mod keys;
+pub mod load;
+pub mod options;
 pub mod origins;
+pub mod paths;
+pub mod problem;
+mod value;
+mod yaml;
 
 pub use base::{BaseUrl, Layout, Origin, Scheme};
+pub use env::Env;
+pub use load::{Loaded, Overrides, load};
 pub use origins::Origins;
+pub use paths::Paths;
+pub use problem::{LoadError, Problem};
+
+#[cfg(test)]
+mod tests;
 
 /// A valid configuration. [`Config::default`] holds every default, and no keys.
 #[derive(Debug, Clone, PartialEq, Eq)]

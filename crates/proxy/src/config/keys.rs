@@ -1,0 +1,239 @@
+//! The list of keys: read, decrypted, checked, labelled.
+
+use std::fs;
+use std::sync::Arc;
+
+use crate::config::KeyConfig;
+use crate::config::base::BaseUrl;
+use crate::config::env::Env;
+use crate::config::envelope;
+use crate::config::excerpt::Show;
+use crate::config::problem::{Collector, Place, Problem, Severity};
+use crate::config::value;
+use crate::config::yaml::{Entry, Node, Spot, Value};
+use crate::secret::{Secret, mask};
+
+/// What keys of the service begin with: those of a workspace, and those of the newer console.
+const PREFIXES: [&str; 2] = ["sk-", "oc_sk_"];
+/// The shortest key, in characters.
+const MIN_KEY: usize = 20;
+
+/// The variable that holds the master key of encrypted keys.
+pub const MASTER_KEY: &str = "OPENCODE_GO_ENCRYPTION_KEY";
+/// The variable that names a file with the master key.
+pub const MASTER_KEY_FILE: &str = "OPENCODE_GO_ENCRYPTION_KEY_FILE";
+
+/// A key as it was written.
+pub(crate) struct Draft {
+    label: String,
+    label_spot: Spot,
+    text: Secret,
+    spot: Spot,
+    base: BaseUrl,
+}
+
+/// Splits `label:key,label:key` at each comma and first colon, into what the YAML list would be.
+pub(crate) fn from_variable(name: &'static str, text: &str) -> Node {
+    let spot = Spot::Variable(name);
+    let scalar = |text: &str| Node { spot, value: Value::Scalar(text.trim().to_owned()) };
+    let entry = |key: &str, text| Entry { key: key.to_owned(), spot, node: scalar(text) };
+    let items = text
+        .split(',')
+        .filter(|item| !item.trim().is_empty())
+        .map(|item| match item.split_once(':') {
+            Some((label, key)) => {
+                let entries = vec![entry("label", label), entry("key", key)];
+                Node { spot, value: Value::Map(entries) }
+            }
+            None => scalar(item),
+        })
+        .collect();
+    Node { spot, value: Value::Seq(items) }
+}
+
+/// Reads the list; what is no key at all is reported and left out.
+pub(crate) fn read(items: &[Node], upstream: &BaseUrl, collector: &mut Collector) -> Vec<Draft> {
+    let mut drafts = Vec::new();
+    for (number, item) in (1..).zip(items) {
+        let key = item.get("key").filter(|key| key.text().is_some_and(|text| !text.is_empty()));
+        let Some((key, text)) = key.and_then(|key| Some((key, key.text()?))) else {
+            let shown = item.text().map(|text| format!(" ({})", mask(text))).unwrap_or_default();
+            let problem = Problem::new(
+                Severity::Warning,
+                format!("entry {number} of `keys`{shown} is malformed and left out"),
+            );
+            let allowed = match item.spot {
+                Spot::Variable(_) => "`label:key`",
+                _ => "`{label: …, key: …}`",
+            };
+            collector.add(problem.allowed(allowed), item.spot, Show::Secret);
+            continue;
+        };
+        let base = match item.get("upstreamBaseUrl").map(value::base) {
+            None => upstream.clone(),
+            Some(Ok(base)) => base,
+            Some(Err(bad)) => {
+                // Anything but stopping would send the key to a host it is not meant for.
+                let what = format!(
+                    "`upstreamBaseUrl` of entry {number} of `keys` cannot be `{}`{}",
+                    bad.show.apply(&bad.text),
+                    bad.why.map(|why| format!(": {why}")).unwrap_or_default(),
+                );
+                let problem = Problem::new(Severity::Error, what)
+                    .allowed("an https URL, or http to loopback");
+                collector.add(problem, bad.spot, bad.show);
+                continue;
+            }
+        };
+        let (label, label_spot) = label(item, number, collector);
+        let text = Secret::new(text.trim().to_owned());
+        drafts.push(Draft { label, label_spot, text, spot: key.spot, base });
+    }
+    drafts
+}
+
+/// A label stands in headers and logs, so it holds neither control characters nor a key.
+fn label(item: &Node, number: usize, collector: &mut Collector) -> (String, Spot) {
+    let node = item.get("label");
+    let spot = node.map_or(item.spot, |node| node.spot);
+    let written = node.and_then(Node::text).unwrap_or_default().trim();
+    let mut warn = |what: String, label: String| {
+        let problem = Problem::new(Severity::Warning, what).hint(format!("it is called `{label}`"));
+        collector.add(problem, spot, Show::Secret);
+        (label, spot)
+    };
+    if written.is_empty() {
+        return warn(format!("entry {number} of `keys` has no label"), format!("key-{number}"));
+    }
+    if PREFIXES.iter().any(|prefix| written.starts_with(prefix)) && written.len() >= MIN_KEY {
+        let label = format!("key-{number}");
+        return warn(format!("the label of entry {number} of `keys` looks like a key"), label);
+    }
+    if written.contains(char::is_control) {
+        let label: String = written.chars().filter(|c| !c.is_control()).collect();
+        return warn(
+            format!("the label of entry {number} of `keys` has control characters"),
+            label,
+        );
+    }
+    (written.to_owned(), spot)
+}
+
+/// Decrypts what is encrypted, leaves out what is no key, and makes labels unique.
+pub(crate) fn finish(
+    mut drafts: Vec<Draft>,
+    env: &dyn Env,
+    collector: &mut Collector,
+) -> Vec<KeyConfig> {
+    decrypt(&mut drafts, env, collector);
+    drafts.retain(|draft| {
+        let Some(why) = malformed(draft.text.expose()) else { return true };
+        let what =
+            format!("key \"{}\" ({}) is malformed and left out: {why}", draft.label, draft.text);
+        let allowed = format!("`sk-…` or `oc_sk_…`, at least {MIN_KEY} characters");
+        let problem = Problem::new(Severity::Warning, what).allowed(allowed);
+        collector.add(problem, draft.spot, Show::Secret);
+        false
+    });
+    unique(drafts, collector)
+}
+
+fn decrypt(drafts: &mut [Draft], env: &dyn Env, collector: &mut Collector) {
+    // Keys in the environment are plain by definition.
+    let mut encrypted: Vec<&mut Draft> = drafts
+        .iter_mut()
+        .filter(|draft| matches!(draft.spot, Spot::File { .. }))
+        .filter(|draft| draft.text.expose().starts_with(envelope::PREFIX))
+        .collect();
+    if encrypted.is_empty() {
+        return;
+    }
+    let master = match master_key(env) {
+        Ok(Some(master)) => master,
+        Ok(None) => {
+            let what = format!(
+                "Found {} encrypted API key(s) but {MASTER_KEY} environment variable is not set",
+                encrypted.len()
+            );
+            let hint = format!("set {MASTER_KEY}, or {MASTER_KEY_FILE} to a file that holds it");
+            collector.problems.push(Problem::new(Severity::Error, what).hint(hint));
+            return;
+        }
+        Err(problem) => return collector.problems.push(*problem),
+    };
+    let texts: Vec<Secret> = encrypted.iter().map(|draft| draft.text.clone()).collect();
+    let texts: Vec<&str> = texts.iter().map(Secret::expose).collect();
+    for (draft, key) in encrypted.iter_mut().zip(envelope::decrypt_all(&texts, &master)) {
+        match key {
+            Ok(key) => draft.text = key,
+            Err(_) => {
+                let what =
+                    format!("Failed to decrypt API key \"{}\" — check {MASTER_KEY}", draft.label);
+                collector.add(Problem::new(Severity::Error, what), draft.spot, Show::Secret);
+            }
+        }
+    }
+}
+
+/// The master key of encrypted keys, from the variable or from the file that another one names.
+pub fn master_key(env: &dyn Env) -> Result<Option<Secret>, Box<Problem>> {
+    if let Some(master) = env.filled(MASTER_KEY) {
+        return Ok(Some(Secret::new(master)));
+    }
+    let Some(path) = env.filled(MASTER_KEY_FILE) else { return Ok(None) };
+    match fs::read_to_string(&path) {
+        // Editors and `echo` end a file with a newline that is not part of the key.
+        Ok(text) => Ok(Some(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()))),
+        Err(error) => {
+            let what = format!("the master key cannot be read from {path}: {error}");
+            let mut problem = Problem::new(Severity::Error, what);
+            problem.place = Place::Variable(MASTER_KEY_FILE);
+            Err(Box::new(problem))
+        }
+    }
+}
+
+/// Why a text is no key.
+pub fn malformed(key: &str) -> Option<&'static str> {
+    if !PREFIXES.iter().any(|prefix| key.starts_with(prefix)) {
+        Some("it begins with neither `sk-` nor `oc_sk_`")
+    } else if key.chars().count() < MIN_KEY {
+        Some("it is too short")
+    } else if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Some("it holds characters that no key has")
+    } else {
+        None
+    }
+}
+
+/// The same key twice would be one account taken for two; the same label twice would make two
+/// accounts look like one.
+fn unique(drafts: Vec<Draft>, collector: &mut Collector) -> Vec<KeyConfig> {
+    let written: Vec<String> = drafts.iter().map(|draft| draft.label.clone()).collect();
+    let mut keys: Vec<KeyConfig> = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        if let Some(twin) = keys.iter().find(|key| key.secret == draft.text) {
+            let what = format!(
+                "key \"{}\" ({}) is the same as \"{}\" and left out",
+                draft.label, draft.text, twin.label
+            );
+            collector.add(Problem::new(Severity::Warning, what), draft.spot, Show::Secret);
+            continue;
+        }
+        let taken = |label: &str| keys.iter().any(|key| &*key.label == label);
+        let label = if taken(&draft.label) {
+            let free = |label: &String| !taken(label) && !written.contains(label);
+            let label = (2..).map(|number| format!("{}-{number}", draft.label)).find(free);
+            let label = label.unwrap_or_default();
+            let what = format!("the label \"{}\" is used twice", draft.label);
+            let hint = format!("the second is called `{label}`");
+            let problem = Problem::new(Severity::Warning, what).hint(hint);
+            collector.add(problem, draft.label_spot, Show::Url);
+            label
+        } else {
+            draft.label
+        };
+        keys.push(KeyConfig { label: Arc::from(label), secret: draft.text, base: draft.base });
+    }
+    keys
+}
