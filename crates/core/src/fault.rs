@@ -1,6 +1,15 @@
-//! What a failed attempt teaches: the table of upstream.md §2 as data.
+//! What a failed attempt teaches.
+//!
+//! [`table`] holds one row per kind of answer the service is known to give, in order; the first row
+//! that matches speaks. Status, `error.type`, `error.code`, the body's shape and `retry-after`
+//! decide. Message texts never do: the service translates them into 21 languages.
 
-use crate::time::Millis;
+use crate::time::{DAY, MINUTE, Millis};
+
+pub mod table;
+
+#[cfg(test)]
+mod tests;
 
 /// Facts of an upstream answer that is not a 2xx, read by `saros_wire::error`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -21,8 +30,8 @@ pub struct Answer {
     pub workspace: Option<String>,
     /// `metadata.limitName`.
     pub limit: Option<Window>,
-    /// The body mentions `GoUsageLimit`, `usage limit` or `limitName` (upstream.md §2.2, the new
-    /// service's unconfirmed quota answer).
+    /// The body mentions `GoUsageLimit`, `usage limit` or `limitName`: how the new inference service
+    /// words an exhausted quota is not confirmed.
     pub speaks_of_quota: bool,
 }
 
@@ -32,7 +41,7 @@ pub enum Body {
     /// JSON with an `error` object in the service's own form `{"type":"error","error":{…}}` or a
     /// provider's `{"error":{…}}`.
     Error,
-    /// The bare `{"model":"<id>"}` (upstream.md §2.2: not served to this workspace).
+    /// The bare `{"model":"<id>"}` : not served to this workspace.
     BareModel,
     /// Other JSON.
     Json,
@@ -41,7 +50,7 @@ pub enum Body {
     Opaque,
 }
 
-/// The three quota periods (upstream.md §4).
+/// The three quota periods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Window {
     /// `fiveHour`, opened by its first request.
@@ -59,7 +68,7 @@ pub enum Trouble {
     Connect,
     /// The TLS handshake failed.
     Tls,
-    /// The request came back unstarted twice (idle connection closed, REFUSED_STREAM, GOAWAY).
+    /// The request came back unstarted twice (idle connection closed, `REFUSED_STREAM`, GOAWAY).
     Unstarted,
     /// Reset or end after sending and before any byte of the answer.
     Reset,
@@ -73,7 +82,7 @@ pub enum Trouble {
     CutIdle,
 }
 
-/// Was the request served upstream? (design.md §4.2)
+/// Was the request served upstream? That decides whether it may be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Provably not: another account may be tried.
@@ -186,18 +195,152 @@ pub struct Fault {
     pub window: Option<Window>,
 }
 
-/// One row of the table, see the module documentation.
+/// How a fault penalises its scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Penalty {
+    /// Not at all.
+    Nothing,
+    /// Out at once, with a slow re-check: 10 min, doubling up to 24 h.
+    Recheck,
+    /// Out until `retry-after`; without one, until this.
+    Until(Unsaid),
+    /// Out for a span that doubles each time: 1 h up to 24 h.
+    Growing,
+    /// Out for `circuitBreakerCooldownMs`.
+    Cooldown,
+    /// One more in a row: `circuitBreakerThreshold` of them open the scope's breaker.
+    Counts,
+}
+
+/// How long, when upstream does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsaid {
+    /// This many milliseconds.
+    Span(i64),
+    /// Until the next midnight UTC.
+    Midnight,
+}
+
+impl FaultKind {
+    /// The word for logs and `/health`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::KeyRefused => "key-refused",
+            Self::Blocked => "blocked",
+            Self::Credits => "credits",
+            Self::Entitlement => "entitlement",
+            Self::SpendingLimit => "spending-limit",
+            Self::Quota => "quota",
+            Self::RateLimit => "rate-limit",
+            Self::FreeLimit => "free-limit",
+            Self::Saturated => "saturated",
+            Self::Model => "model",
+            Self::WrongFormat => "wrong-format",
+            Self::NotForAccount => "not-for-account",
+            Self::Request => "request",
+            Self::Refused => "refused",
+            Self::ServerError => "server-error",
+            Self::Unavailable => "unavailable",
+            Self::Gateway => "gateway",
+            Self::OriginDown => "origin-down",
+            Self::Connect => "connect",
+            Self::Unstarted => "unstarted",
+            Self::Reset => "reset",
+            Self::Timeout => "timeout",
+            Self::Cut => "cut",
+        }
+    }
+
+    /// What it does to its scope.
+    pub const fn penalty(self) -> Penalty {
+        match self {
+            Self::KeyRefused
+            | Self::Blocked
+            | Self::Credits
+            | Self::Entitlement
+            | Self::SpendingLimit => Penalty::Recheck,
+            Self::Quota => Penalty::Until(Unsaid::Span(10 * MINUTE)),
+            // Counted per clock minute.
+            Self::RateLimit => Penalty::Until(Unsaid::Span(MINUTE)),
+            // Counted per day, UTC.
+            Self::FreeLimit => Penalty::Until(Unsaid::Midnight),
+            Self::NotForAccount => Penalty::Growing,
+            Self::Refused => Penalty::Cooldown,
+            Self::Model | Self::WrongFormat | Self::Request => Penalty::Nothing,
+            Self::Saturated
+            | Self::ServerError
+            | Self::Unavailable
+            | Self::Gateway
+            | Self::OriginDown
+            | Self::Connect
+            | Self::Unstarted
+            | Self::Reset
+            | Self::Timeout
+            | Self::Cut => Penalty::Counts,
+        }
+    }
+
+    /// May the request have been served all the same? (The kinds whose verdict is `Maybe`.)
+    pub const fn ambiguous(self) -> bool {
+        matches!(self, Self::Gateway | Self::Reset | Self::Timeout)
+    }
+
+    /// Is it about what the owner holds at this account: credentials, subscription, quota? After
+    /// such a fault the state of all accounts says more than the last answer.
+    pub const fn speaks_of_account(self) -> bool {
+        matches!(
+            self,
+            Self::KeyRefused
+                | Self::Blocked
+                | Self::Credits
+                | Self::Entitlement
+                | Self::SpendingLimit
+                | Self::Quota
+        )
+    }
+}
+
+/// No window is longer than a month, so no `retry-after` is believed beyond it.
+const LONGEST: i64 = 32 * DAY;
+
 /// Classifies an answer. Total: every status has a row.
 pub fn of_answer(answer: &Answer) -> Fault {
-    todo!("{answer:?}")
+    let row = table::row_of(answer);
+    Fault {
+        retry_after: answer.retry_after.map(milliseconds),
+        status: Some(answer.status),
+        workspace: answer.workspace.clone(),
+        window: answer.limit,
+        ..row.lesson.fault()
+    }
 }
 
 /// Classifies a failure without an answer.
 pub fn of_trouble(trouble: Trouble) -> Fault {
-    todo!("{trouble:?}")
+    table::of_trouble(trouble).fault()
 }
 
-/// Until when, for tests and logs.
+/// The answer refused a model because it was asked in a format that the model does not speak. Only
+/// the catalogue knows that: the service answers as for an unknown model, or with a plain 500.
+pub fn wrong_format(answer: &Answer) -> Fault {
+    Fault { status: Some(answer.status), ..table::WRONG_FORMAT.fault() }
+}
+
+/// Until when upstream asked to wait.
 pub fn cooldown_until(fault: &Fault, now: Millis) -> Option<Millis> {
     fault.retry_after.map(|span| now.plus(span))
+}
+
+impl Unsaid {
+    /// The moment it means, seen from `now`.
+    pub const fn ends(self, now: Millis) -> Millis {
+        match self {
+            Self::Span(span) => now.plus(span),
+            Self::Midnight => Millis(now.0 - now.0.rem_euclid(DAY)).plus(DAY),
+        }
+    }
+}
+
+fn milliseconds(seconds: u64) -> i64 {
+    i64::try_from(seconds).unwrap_or(LONGEST).saturating_mul(1_000).min(LONGEST)
 }

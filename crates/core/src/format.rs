@@ -1,4 +1,4 @@
-//! The wire dialects of the service (upstream.md §1.1, §1.3).
+//! The wire dialects of the service.
 
 /// The dialect in which a client speaks and is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,6 +1,6 @@
 //! What requests consume.
 
-/// Tokens of one answer, as the service itself counts them (upstream.md §6.2), with the formats'
+/// Tokens of one answer, as the service itself counts them, with the formats'
 /// differences removed: `input` never includes cached or cache-write tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tokens {
@@ -17,16 +17,16 @@ pub struct Tokens {
 }
 
 /// What an attempt cost, as an interval: exact when both ends are equal, `[0, estimate]` when it
-/// may or may not have been charged (design.md §4.2).
+/// may or may not have been charged.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Bill {
     /// The least it can have cost.
     pub low: Tokens,
     /// The most it can have cost.
     pub high: Tokens,
-    /// List cost reported by the service in dollars (`usage.opencode.list_cost`, upstream.md §6.3).
+    /// List cost reported by the service in dollars (`usage.opencode.list_cost`).
     pub list_cost: Option<f64>,
-    /// What hit the prepaid balance in dollars, when the wire said so (upstream.md §6.3).
+    /// What hit the prepaid balance in dollars, when the wire said so.
     pub balance_cost: Option<f64>,
     /// False when the figures were estimated because no usage was seen.
     pub metered: bool,
@@ -50,11 +50,6 @@ impl Bill {
     }
 
     /// Nothing was consumed.
-    pub const NOTHING: Self = Self::at_most(Tokens {
-        input: 0,
-        cached: None,
-        cache_write: 0,
-        output: 0,
-        reasoning: 0,
-    });
+    pub const NOTHING: Self =
+        Self::at_most(Tokens { input: 0, cached: None, cache_write: 0, output: 0, reasoning: 0 });
 }

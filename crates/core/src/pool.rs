@@ -1,336 +1,209 @@
 //! The one place that holds mutable state: accounts, leases, breakers, cooldowns, waiters.
 //!
 //! The edges carry out what comes back and decide nothing themselves.
-
-use std::sync::Arc;
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `types` | what goes in and comes out |
+//! | `roster` | start, reload, retirement, two keys that turn out to be one account |
+//! | `account` | one key, one account, and what keeps them out |
+//! | `admit` | may a request go, and to whom; what to answer when nobody can serve it |
+//! | `settle` | the end of an attempt |
+//! | `blame` | what a fault does to its scope, and the pardon |
+//! | `queue` | requests that wait for a slot |
+//! | `lease` | attempts in flight |
+//! | `model` | what is known about models |
+//! | `upstream` | what is known about upstreams |
+//! | `budget` | how many ambiguous repeats are left |
+//! | `standing` | how keys stand, for people |
 
 use smallvec::SmallVec;
 
-use crate::fault::{Fault, FaultKind, Window};
-use crate::format::Format;
-use crate::id::{AccountId, KeyId, LeaseId, SessionKey, TicketId, UpstreamId};
-use crate::meter::Bill;
+use crate::evidence::Evidence;
+use crate::id::{KeyId, LeaseId, TicketId};
+use crate::select::Candidate;
 use crate::time::Millis;
 
-/// The keys and the rules, from the configuration; applied at the start and at each reload alike.
-#[derive(Debug, Clone)]
-pub struct Roster {
-    /// In rotation order.
-    pub keys: Vec<RosterKey>,
-    /// The rules.
-    pub rules: Rules,
-}
+mod account;
+mod admit;
+mod blame;
+mod budget;
+mod lease;
+mod model;
+mod queue;
+mod roster;
+mod settle;
+mod standing;
+mod types;
+mod upstream;
 
-/// One configured key. The secret itself stays at the edge.
-#[derive(Debug, Clone)]
-pub struct RosterKey {
-    /// Fingerprint of the secret.
-    pub id: KeyId,
-    /// The owner's name for it.
-    pub label: Arc<str>,
-    /// Which upstream it belongs to.
-    pub upstream: UpstreamId,
-}
+#[cfg(test)]
+mod tests;
 
-/// Numbers from the configuration that steer decisions (contract.md §1).
-#[derive(Debug, Clone)]
-pub struct Rules {
-    /// `circuitBreakerThreshold`: consecutive failures that open a breaker.
-    pub breaker_threshold: u32,
-    /// `circuitBreakerCooldownMs`.
-    pub breaker_cooldown: i64,
-    /// `maxConcurrentPerKey` (per account), 0 = no limit.
-    pub max_concurrent: u32,
-    /// `queueTimeoutMs`.
-    pub queue_timeout: i64,
-    /// `replayAmbiguous`.
-    pub replay_ambiguous: bool,
-}
+pub use types::{
+    Admission, Ask, Effects, Grant, Notice, Outcome, Refusal, Roster, RosterKey, Rules, Standing,
+    State, Trail,
+};
 
-/// What a request asks for.
-#[derive(Debug, Clone)]
-pub struct Ask {
-    /// The model that upstream will read; `None`: forwarded, judged like any other.
-    pub model: Option<Arc<str>>,
-    /// The dialect; `None` for routes that are forwarded with one attempt and no blame.
-    pub format: Option<Format>,
-    /// The conversation.
-    pub session: Option<SessionKey>,
-    /// Whether the session's affinity may be read: an explicit id, or a body with an assistant turn.
-    pub warm: bool,
-    /// Body size, for cost prediction.
-    pub body_bytes: u64,
-}
-
-/// What a request has tried, and what each try taught. Kept by the edge, extended by
-/// [`Trail::record`], read by [`Pool::admit`].
-#[derive(Debug, Clone)]
-pub struct Trail {
-    /// The request's place in the pool.
-    pub ticket: TicketId,
-    /// Keys tried, oldest first, with what each taught.
-    pub tried: SmallVec<[(KeyId, FaultKind); 4]>,
-    /// The last fault, whole.
-    pub last: Option<Fault>,
-    /// Ambiguous repeats so far.
-    pub replays: u8,
-    /// Since when it waits in the queue.
-    pub queued_since: Option<Millis>,
-}
-
-/// The answer to "may this request go?".
-#[derive(Debug, Clone)]
-pub enum Admission {
-    /// Run one attempt with this grant.
-    Go(Grant),
-    /// Wait until woken (an [`Effects::wake`] with this ticket) or until `until`, then ask again.
-    Wait {
-        /// Ask again then at the latest; the queue's time is up.
-        until: Millis,
-    },
-    /// Nothing to run.
-    Refuse(Refusal),
-}
-
-/// A lease and whom it is for.
-#[derive(Debug, Clone)]
-pub struct Grant {
-    /// To be settled exactly once.
-    pub lease: LeaseId,
-    /// The key to use.
-    pub key: KeyId,
-    /// The half-open breaker's single trial.
-    pub trial: bool,
-    /// This attempt repeats one that may have been served (possibly paid twice).
-    pub replay: bool,
-}
-
-/// Why nothing can run (contract.md §3).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
-    /// The last attempt's outcome is what the client gets (its answer unchanged, or 502/504).
-    LastAttempt,
-    /// Every key is dead.
-    AllDead,
-    /// Every living account is out of quota, or the one that returns first is.
-    OutOfQuota {
-        /// The earliest return.
-        until: Millis,
-        /// The window that binds the account that returns first, where known.
-        window: Option<Window>,
-        /// Its workspace, where known.
-        workspace: Option<String>,
-    },
-    /// Cooldowns or breakers; the earliest return.
-    Cooling {
-        /// The earliest return.
-        until: Millis,
-    },
-    /// The model's breaker is open.
-    ModelOpen {
-        /// When a trial will be let through.
-        until: Millis,
-    },
-    /// A free model's limit per IP is reached (upstream.md §2.2, `FreeUsageLimitError`).
-    FreeLimit {
-        /// When it resets.
-        until: Millis,
-    },
-    /// The queue is full.
-    QueueFull,
-    /// Waited `queueTimeoutMs` in vain.
-    QueueTimeout,
-    /// No keys are configured.
-    NoKeys,
-}
-
-/// How a lease ended.
-#[derive(Debug, Clone)]
-pub enum Outcome {
-    /// The last byte was relayed.
-    Served(Bill),
-    /// It began and broke.
-    Cut(Bill, Fault),
-    /// It failed before the first byte of a 2xx.
-    Faulted(Fault),
-    /// The client went away: judges nobody.
-    Abandoned(Bill),
-}
-
-/// What the pool orders from the edges.
-#[derive(Debug, Clone, Default)]
-pub struct Effects {
-    /// Waiters to wake.
-    pub wake: SmallVec<[TicketId; 2]>,
-    /// Accounts whose usage should be asked for now (the prediction issue's poller).
-    pub poll: SmallVec<[AccountId; 2]>,
-    /// What the owner should be told.
-    pub notices: SmallVec<[Notice; 2]>,
-    /// State worth saving has changed.
-    pub save: bool,
-}
-
-/// A change of standing that is worth a line in the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Notice {
-    /// The key will not be used until a re-check, a configuration change or `reload`.
-    Dead {
-        /// Which key.
-        key: KeyId,
-        /// Why.
-        why: FaultKind,
-        /// The slow re-check.
-        until: Millis,
-    },
-    /// The account is not used for a while.
-    Cooling {
-        /// Which key.
-        key: KeyId,
-        /// Only for this model.
-        model: Option<Arc<str>>,
-        /// Why.
-        why: FaultKind,
-        /// Until when.
-        until: Millis,
-    },
-    /// A model's breaker opened.
-    ModelOpen {
-        /// Which model.
-        model: Arc<str>,
-        /// Why.
-        why: FaultKind,
-        /// Until when.
-        until: Millis,
-    },
-    /// An upstream's breaker opened.
-    UpstreamOpen {
-        /// Which upstream.
-        upstream: UpstreamId,
-        /// Until when.
-        until: Millis,
-    },
-    /// A trial succeeded, or a cooldown's end was confirmed by an answer.
-    Back {
-        /// Which key.
-        key: KeyId,
-    },
-    /// Blame moved from accounts to the model or the service.
-    Pardoned {
-        /// The accounts' keys.
-        keys: Vec<KeyId>,
-        /// What they had been blamed for.
-        what: FaultKind,
-    },
-    /// Two keys turned out to share one account.
-    Merged {
-        /// Key that keeps the account.
-        keeps: KeyId,
-        /// Key that joined it.
-        joins: KeyId,
-    },
-}
-
-/// How a key stands, for `/health` and `status`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
-    /// Which key.
-    pub key: KeyId,
-    /// Its label.
-    pub label: Arc<str>,
-    /// Its account.
-    pub account: AccountId,
-    /// One word.
-    pub state: State,
-    /// Why, where it is not usable.
-    pub why: Option<FaultKind>,
-    /// Until when, where that is known.
-    pub until: Option<Millis>,
-    /// Attempts in flight.
-    pub in_flight: u32,
-    /// The last fault seen on it, and when.
-    pub last_fault: Option<(FaultKind, Millis)>,
-}
-
-/// One word on a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// Usable.
-    Ready,
-    /// Half-open: the next request is its trial.
-    Trial,
-    /// Cooling as a whole, or its breaker is open.
-    Cooling,
-    /// Out of quota.
-    OutOfQuota,
-    /// Dead.
-    Dead,
-}
+/// Candidate rows of one decision. Pools larger than this work, but allocate.
+pub type Rows = SmallVec<[Candidate; 16]>;
 
 /// See the module documentation. Every method takes `now`; a `now` that lies before the last one
 /// seen shifts all stored times, so that a clock set back never prolongs a cooldown.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Pool {
-    _private: (),
+    /// The last `now` seen.
+    now: Millis,
+    rules: Rules,
+    /// In rotation order; keys that retire stand at the end until their last lease ends.
+    keys: Vec<account::Key>,
+    accounts: Vec<account::Account>,
+    upstreams: upstream::Upstreams,
+    models: model::Models,
+    leases: lease::Leases,
+    evidence: Evidence,
+    queue: queue::Queue,
+    budget: budget::Budget,
+    /// The key that was used last.
+    last: Option<KeyId>,
+    next_ticket: u64,
+    next_account: u32,
 }
 
 impl Pool {
     /// An empty pool; `apply` fills it.
     pub fn new() -> Self {
-        Self { _private: () }
+        Self::default()
     }
+
     /// Start and reload alike. A removed key retires with its last lease. A key whose secret is new
     /// starts fresh; a reload (`fresh: true`) also forgives dead keys.
     pub fn apply(&mut self, roster: Roster, fresh: bool, now: Millis) -> Effects {
-        todo!("{roster:?} {fresh} {now:?}")
+        self.sync(now);
+        let mut effects = Effects { save: true, ..Effects::default() };
+        self.take_roster(roster, fresh);
+        self.wake_waiters(&mut effects);
+        effects
     }
+
     /// A place in the pool for a new request.
     pub fn enter(&mut self, now: Millis) -> Trail {
-        todo!("{now:?}")
+        self.sync(now);
+        self.budget.request(now);
+        self.next_ticket += 1;
+        Trail {
+            ticket: TicketId(self.next_ticket),
+            tried: SmallVec::new(),
+            last: None,
+            replays: 0,
+            queued_since: None,
+        }
     }
+
     /// May this request go, and to whom?
     pub fn admit(&mut self, ask: &Ask, trail: &Trail, now: Millis) -> (Admission, Effects) {
-        todo!("{ask:?} {trail:?} {now:?}")
+        self.sync(now);
+        let mut effects = Effects::default();
+        self.wake_waiters(&mut effects);
+        effects.wake.retain(|ticket| *ticket != trail.ticket);
+        let waiter = self.queue.ask_again(trail.ticket);
+        let admission = self.decide(ask, trail, waiter);
+        if waiter.is_some() {
+            if !matches!(admission, Admission::Wait { .. }) {
+                self.queue.remove(trail.ticket);
+            }
+            self.wake_waiters(&mut effects);
+        }
+        (admission, effects)
     }
+
     /// A 2xx's headers were accepted: closes a half-open breaker.
     pub fn answered(&mut self, lease: LeaseId, now: Millis) -> Effects {
-        todo!("{lease:?} {now:?}")
+        self.sync(now);
+        let mut effects = Effects::default();
+        self.welcome(lease, &mut effects);
+        self.wake_waiters(&mut effects);
+        effects
     }
+
     /// Closes a lease, once; an unknown lease is ignored.
     pub fn settle(&mut self, lease: LeaseId, outcome: Outcome, now: Millis) -> Effects {
-        todo!("{lease:?} {outcome:?} {now:?}")
+        self.sync(now);
+        let mut effects = Effects::default();
+        self.close(lease, outcome, &mut effects);
+        self.wake_waiters(&mut effects);
+        effects
     }
+
     /// A waiter went away, or the request ended.
     pub fn leave(&mut self, ticket: TicketId, now: Millis) -> Effects {
-        todo!("{ticket:?} {now:?}")
+        self.sync(now);
+        let mut effects = Effects::default();
+        if self.queue.remove(ticket) {
+            self.wake_waiters(&mut effects);
+        }
+        effects
     }
+
     /// Housekeeping: expired cooldowns, waiters whose time is up.
     pub fn tick(&mut self, now: Millis) -> Effects {
-        todo!("{now:?}")
+        self.sync(now);
+        let mut effects = Effects::default();
+        self.models.tidy(now);
+        for account in &mut self.accounts {
+            account.tidy(now);
+        }
+        self.wake_waiters(&mut effects);
+        effects
     }
+
     /// When `tick` has something to do next.
     pub fn due(&self) -> Option<Millis> {
-        None
+        let accounts = self.accounts.iter().flat_map(account::Account::ends);
+        let keys = self.keys.iter().filter_map(account::Key::end);
+        accounts
+            .chain(keys)
+            .chain(self.models.ends())
+            .chain(self.upstreams.ends())
+            .filter(|end| *end > self.now)
+            .chain(self.queue.deadline())
+            .min()
     }
+
     /// How every key stands, in rotation order.
     pub fn standings(&self, now: Millis) -> Vec<Standing> {
-        todo!("{now:?}")
+        self.standings_at(now)
     }
+
+    /// The rows from which [`Pool::admit`] would choose, in rotation order, as of the last `now`.
+    pub fn candidates(&self, ask: &Ask, trail: &Trail) -> Rows {
+        self.rows(ask, trail)
+    }
+
     /// Attempts in flight.
     pub fn in_flight(&self) -> usize {
-        0
+        self.leases.len()
     }
-}
 
-impl Default for Pool {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Trail {
-    /// Writes down what the attempt on `key` taught.
-    pub fn record(&mut self, key: KeyId, fault: Fault) {
-        self.tried.push((key, fault.kind));
-        self.last = Some(fault);
+    /// Takes note of the time. A clock that was set back takes all stored times with it, so that
+    /// what had a minute to go still has a minute to go.
+    fn sync(&mut self, now: Millis) {
+        let span = now.since(self.now);
+        self.now = now;
+        if span >= 0 {
+            return;
+        }
+        for key in &mut self.keys {
+            key.shift(span);
+        }
+        for account in &mut self.accounts {
+            account.shift(span);
+        }
+        self.upstreams.shift(span);
+        self.models.shift(span);
+        self.leases.shift(span);
+        self.evidence.shift(span);
+        self.queue.shift(span);
+        self.budget.shift(span);
     }
 }

@@ -6,6 +6,7 @@ pub struct Millis(pub i64);
 
 impl Millis {
     /// This moment plus `span` milliseconds, saturating.
+    #[must_use]
     pub const fn plus(self, span: i64) -> Self {
         Self(self.0.saturating_add(span))
     }

@@ -1,0 +1,243 @@
+//! May a request go, and to whom; and what to answer when nobody can serve it.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::account::Key;
+use super::lease::Lease;
+use super::model::memorable;
+use super::{Admission, Ask, Grant, Pool, Refusal, Rows, Trail};
+use crate::breaker::{Growth, PATIENCE, Phase};
+use crate::fault::{Fault, FaultKind, Rotation, Verdict};
+use crate::id::{AccountId, KeyId};
+use crate::select::{Candidate, Fit, Guard, round_robin};
+use crate::time::Millis;
+
+impl Pool {
+    /// `waiter`: until when the request may wait, if it already does.
+    pub(super) fn decide(&mut self, ask: &Ask, trail: &Trail, waiter: Option<Millis>) -> Admission {
+        if self.active().next().is_none() {
+            return Admission::Refuse(Refusal::NoKeys);
+        }
+        if !self.may_go_on(ask, trail) {
+            return Admission::Refuse(Refusal::LastAttempt);
+        }
+        let model = memorable(ask.model.as_ref());
+        let trial = match self.gate(model) {
+            Ok(trial) => trial,
+            Err(refusal) => return Admission::Refuse(after(trail, refusal)),
+        };
+        let rows = self.rows_for(model, trail.tried.iter().map(|(key, _)| *key));
+        let last = rows.iter().position(|row| Some(row.key) == self.last);
+        if let Some(row) = round_robin::choose(&rows, last).and_then(|index| rows.get(index)) {
+            return self.grant(*row, trial, ask, trail);
+        }
+        if rows.iter().any(|row| row.fit == Fit::Full) {
+            return self.wait(model, trail, waiter);
+        }
+        match nothing_to_lose(&rows, trail) {
+            Some(row) => self.grant(row, trial, ask, trail),
+            None => Admission::Refuse(self.refusal(&rows, trail)),
+        }
+    }
+
+    /// Does the last fault let the request go on?
+    fn may_go_on(&self, ask: &Ask, trail: &Trail) -> bool {
+        let Some(last) = &trail.last else { return true };
+        let alike = trail.tried.iter().filter(|(_, kind)| *kind == last.kind).count();
+        let ambiguous = trail.tried.iter().filter(|(_, kind)| kind.ambiguous()).count();
+        let rotates = match last.rotation {
+            Rotation::Never => false,
+            Rotation::Freely => true,
+            Rotation::Tries(tries) => alike < usize::from(tries),
+        };
+        let unserved = match last.verdict {
+            Verdict::No => true,
+            Verdict::Maybe => {
+                self.rules.replay_ambiguous && ambiguous <= 1 && self.budget.allows(self.now)
+            }
+            Verdict::Yes => false,
+        };
+        ask.format.is_some() && rotates && unserved
+    }
+
+    /// What is known about the model: whether the request would be its breaker's trial, or why it
+    /// cannot go.
+    pub(super) fn gate(&self, model: Option<&Arc<str>>) -> Result<bool, Refusal> {
+        let Some(model) = self.models.get(model) else { return Ok(false) };
+        if let Some(until) = model.held(self.now) {
+            return Err(Refusal::FreeLimit { until });
+        }
+        match model.phase(self.now) {
+            Phase::Closed => Ok(false),
+            Phase::HalfOpen => Ok(true),
+            Phase::Open { until } => Err(Refusal::ModelOpen { until }),
+            Phase::Trying => Err(Refusal::ModelOpen { until: self.now.plus(Growth::MODEL.first) }),
+        }
+    }
+
+    /// How every key stands for this request, in rotation order.
+    pub(super) fn rows_for(
+        &self,
+        model: Option<&Arc<str>>,
+        tried: impl Iterator<Item = KeyId>,
+    ) -> Rows {
+        let tried: SmallVec<[AccountId; 4]> =
+            tried.filter_map(|id| self.key(id)).map(|key| key.account).collect();
+        self.active().map(|key| self.row(key, model, &tried)).collect()
+    }
+
+    fn row(&self, key: &Key, model: Option<&Arc<str>>, tried: &[AccountId]) -> Candidate {
+        let in_flight = self.load(key);
+        Candidate {
+            key: key.id,
+            account: key.account,
+            in_flight,
+            fit: self.fit(key, model, tried, in_flight),
+        }
+    }
+
+    fn fit(&self, key: &Key, model: Option<&Arc<str>>, tried: &[AccountId], in_flight: u32) -> Fit {
+        let Some(account) = self.accounts.get(key.slot) else { return Fit::SharesAccount };
+        if !account.alone && self.speaker(key.account) != Some(key.id) {
+            return Fit::SharesAccount;
+        }
+        let stand = key.stand(self.upstreams.phase(key.upstream, self.now), self.now);
+        let stand = account.stand_for(model, account.stand(stand, self.now), self.now);
+        let limit = self.rules.max_concurrent;
+        if let Some(block) = stand.block {
+            Fit::Blocked(block)
+        } else if tried.contains(&key.account) {
+            Fit::Tried
+        } else if limit > 0 && in_flight.saturating_add(self.queue.promised(account.id)) >= limit {
+            Fit::Full
+        } else if stand.trial {
+            Fit::Trial
+        } else {
+            Fit::Usable
+        }
+    }
+
+    /// Of several keys of one account, the first that works.
+    fn speaker(&self, account: AccountId) -> Option<KeyId> {
+        let works = |key: &&Key| {
+            let upstream = self.upstreams.phase(key.upstream, self.now);
+            key.stand(upstream, self.now).block.is_none()
+        };
+        let own = || self.active().filter(|key| key.account == account);
+        own().find(works).or_else(|| own().next()).map(|key| key.id)
+    }
+
+    fn grant(&mut self, row: Candidate, trial: bool, ask: &Ask, trail: &Trail) -> Admission {
+        let (now, model) = (self.now, memorable(ask.model.as_ref()));
+        let trial = trial || row.fit == Fit::Trial;
+        let lease = self.leases.open(Lease {
+            key: row.key,
+            model: model.cloned(),
+            blameless: ask.format.is_none(),
+            trial,
+            answered: false,
+            begun: now,
+        });
+        let mut upstream = None;
+        if let Some((key, account)) = self.key_mut(row.key) {
+            key.in_flight += 1;
+            upstream = Some(key.upstream);
+            key.refused.try_out(lease, now, None);
+            account.barred.try_out(lease, now, None);
+            account.breaker.try_out(lease, now, Some(PATIENCE));
+        }
+        if trial {
+            if let Some(upstream) = upstream.and_then(|id| self.upstreams.get_mut(id)) {
+                upstream.breaker.try_out(lease, now, Some(PATIENCE));
+            }
+            if let Some(model) = self.models.get_mut(model) {
+                model.breaker.try_out(lease, now, Some(PATIENCE));
+            }
+        }
+        if trail.last.as_ref().is_some_and(|last| last.verdict == Verdict::Maybe) {
+            self.budget.spend(now);
+        }
+        self.last = Some(row.key);
+        let replay = trail.tried.iter().any(|(_, kind)| kind.ambiguous());
+        Admission::Go(Grant { lease, key: row.key, trial, replay })
+    }
+
+    fn wait(
+        &mut self,
+        model: Option<&Arc<str>>,
+        trail: &Trail,
+        waiter: Option<Millis>,
+    ) -> Admission {
+        let until = waiter.unwrap_or_else(|| self.now.plus(self.rules.queue_timeout));
+        if until <= self.now {
+            return Admission::Refuse(after(trail, Refusal::QueueTimeout));
+        }
+        if waiter.is_none() {
+            if self.queue.is_full() {
+                return Admission::Refuse(after(trail, Refusal::QueueFull));
+            }
+            let tried = trail.tried.iter().map(|(key, _)| *key).collect();
+            self.queue.push(trail.ticket, model.cloned(), tried, until);
+        }
+        Admission::Wait { until }
+    }
+
+    /// The row of the account that returns first; the dead count only when all are dead.
+    fn refusal(&self, rows: &[Candidate], trail: &Trail) -> Refusal {
+        // An account that this request has tried and that others may still use: the pool is not
+        // exhausted, this request's trail is.
+        if rows.iter().any(|row| row.fit == Fit::Tried) {
+            return Refusal::LastAttempt;
+        }
+        let blocks = rows.iter().filter_map(|row| match row.fit {
+            Fit::Blocked(block) if block.guard != Guard::Dead => Some((block, row.account)),
+            _ => None,
+        });
+        let Some((first, account)) = blocks.min_by_key(|(block, _)| block.until) else {
+            return after(trail, Refusal::AllDead);
+        };
+        let until = first.until;
+        if first.guard != Guard::Quota {
+            return after(trail, Refusal::Cooling { until });
+        }
+        let account = self.accounts.iter().find(|other| other.id == account);
+        let quota = account.and_then(|account| account.quota.as_ref());
+        after(
+            trail,
+            Refusal::OutOfQuota {
+                until,
+                window: quota.and_then(|quota| quota.window),
+                workspace: account.and_then(|account| account.workspace.clone()),
+            },
+        )
+    }
+}
+
+/// No account may use this model, and nothing else keeps them out. An answer of our own could
+/// not say why; so one of them is asked once more, and the client gets the service's own words.
+fn nothing_to_lose(rows: &[Candidate], trail: &Trail) -> Option<Candidate> {
+    let mut best: Option<(Millis, Candidate)> = None;
+    for row in rows.iter().filter(|row| row.fit != Fit::SharesAccount) {
+        match row.fit {
+            Fit::Blocked(block) if block.guard == Guard::Dead => {}
+            Fit::Blocked(block) if block.guard == Guard::NotServed => {
+                if best.is_none_or(|(until, _)| block.until < until) {
+                    best = Some((block.until, *row));
+                }
+            }
+            _ => return None,
+        }
+    }
+    best.map(|(_, row)| row).filter(|_| trail.last.is_none())
+}
+
+/// What to answer after the last attempt: its own outcome, unless that spoke of what the owner holds
+/// at one account, where the state of all of them says more.
+fn after(trail: &Trail, refusal: Refusal) -> Refusal {
+    match &trail.last {
+        Some(Fault { kind, .. }) if !FaultKind::speaks_of_account(*kind) => Refusal::LastAttempt,
+        _ => refusal,
+    }
+}

@@ -1,0 +1,45 @@
+//! How keys stand, for people.
+
+use std::sync::Arc;
+
+use super::account::Key;
+use super::{Pool, Rows, Standing, State};
+use crate::pool::model::memorable;
+use crate::pool::{Ask, Trail};
+use crate::select::{Block, Guard};
+use crate::time::Millis;
+
+impl Pool {
+    pub(super) fn standings_at(&self, now: Millis) -> Vec<Standing> {
+        self.active().map(|key| self.standing(key, now.max(self.now))).collect()
+    }
+
+    fn standing(&self, key: &Key, now: Millis) -> Standing {
+        let stand = key.stand(self.upstreams.phase(key.upstream, now), now);
+        let stand = match self.accounts.get(key.slot) {
+            Some(account) => account.stand(stand, now),
+            None => stand,
+        };
+        let state = match stand.block {
+            Some(Block { guard: Guard::Dead, .. }) => State::Dead,
+            Some(Block { guard: Guard::Quota, .. }) => State::OutOfQuota,
+            Some(_) => State::Cooling,
+            None if stand.trial => State::Trial,
+            None => State::Ready,
+        };
+        Standing {
+            key: key.id,
+            label: Arc::clone(&key.label),
+            account: key.account,
+            state,
+            why: stand.block.and_then(|block| block.why),
+            until: stand.block.map(|block| block.until),
+            in_flight: key.in_flight,
+            last_fault: key.last_fault,
+        }
+    }
+
+    pub(super) fn rows(&self, ask: &Ask, trail: &Trail) -> Rows {
+        self.rows_for(memorable(ask.model.as_ref()), trail.tried.iter().map(|(key, _)| *key))
+    }
+}

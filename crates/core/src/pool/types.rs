@@ -1,0 +1,288 @@
+//! What goes into the pool and what comes out.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::fault::{Fault, FaultKind, Window};
+use crate::format::Format;
+use crate::id::{AccountId, KeyId, LeaseId, SessionKey, TicketId, UpstreamId};
+use crate::meter::Bill;
+use crate::time::{MINUTE, Millis, SECOND};
+
+/// The keys and the rules, from the configuration; applied at the start and at each reload alike.
+#[derive(Debug, Clone)]
+pub struct Roster {
+    /// In rotation order.
+    pub keys: Vec<RosterKey>,
+    /// The rules.
+    pub rules: Rules,
+}
+
+/// One configured key. The secret itself stays at the edge.
+#[derive(Debug, Clone)]
+pub struct RosterKey {
+    /// Fingerprint of the secret.
+    pub id: KeyId,
+    /// The owner's name for it.
+    pub label: Arc<str>,
+    /// Which upstream it belongs to.
+    pub upstream: UpstreamId,
+}
+
+/// Numbers from the configuration that steer decisions.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// `circuitBreakerThreshold`: consecutive failures that open a breaker.
+    pub breaker_threshold: u32,
+    /// `circuitBreakerCooldownMs`.
+    pub breaker_cooldown: i64,
+    /// `maxConcurrentPerKey` (per account), 0 = no limit.
+    pub max_concurrent: u32,
+    /// `queueTimeoutMs`.
+    pub queue_timeout: i64,
+    /// `replayAmbiguous`.
+    pub replay_ambiguous: bool,
+}
+
+impl Default for Rules {
+    /// The defaults of the configuration.
+    fn default() -> Self {
+        Self {
+            breaker_threshold: 3,
+            breaker_cooldown: MINUTE,
+            max_concurrent: 0,
+            queue_timeout: 30 * SECOND,
+            replay_ambiguous: true,
+        }
+    }
+}
+
+/// What a request asks for.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// The model that upstream will read; `None`: forwarded, judged like any other.
+    pub model: Option<Arc<str>>,
+    /// The dialect; `None` for routes that are forwarded with one attempt and no blame.
+    pub format: Option<Format>,
+    /// The conversation.
+    pub session: Option<SessionKey>,
+    /// Whether the session's affinity may be read: an explicit id, or a body with an assistant turn.
+    pub warm: bool,
+    /// Body size, for cost prediction.
+    pub body_bytes: u64,
+}
+
+/// What a request has tried, and what each try taught. Kept by the edge, extended by
+/// [`Trail::record`], read by [`Pool::admit`].
+#[derive(Debug, Clone)]
+pub struct Trail {
+    /// The request's place in the pool.
+    pub ticket: TicketId,
+    /// Keys tried, oldest first, with what each taught.
+    pub tried: SmallVec<[(KeyId, FaultKind); 4]>,
+    /// The last fault, whole.
+    pub last: Option<Fault>,
+    /// Ambiguous repeats so far, for the edge's records. The pool itself counts the ambiguous
+    /// faults in `tried`.
+    pub replays: u8,
+    /// Since when it waits in the queue, for the edge's records. The pool itself remembers its
+    /// waiters, because only that memory survives a clock that is set back.
+    pub queued_since: Option<Millis>,
+}
+
+/// The answer to "may this request go?".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admission {
+    /// Run one attempt with this grant.
+    Go(Grant),
+    /// Wait until woken (an [`Effects::wake`] with this ticket) or until `until`, then ask again.
+    Wait {
+        /// Ask again then at the latest; the queue's time is up.
+        until: Millis,
+    },
+    /// Nothing to run.
+    Refuse(Refusal),
+}
+
+/// A lease and whom it is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// To be settled exactly once.
+    pub lease: LeaseId,
+    /// The key to use.
+    pub key: KeyId,
+    /// The half-open breaker's single trial.
+    pub trial: bool,
+    /// This attempt repeats one that may have been served (possibly paid twice).
+    pub replay: bool,
+}
+
+/// Why nothing can run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The last attempt's outcome is what the client gets (its answer unchanged, or 502/504).
+    LastAttempt,
+    /// Every key is dead.
+    AllDead,
+    /// Every living account is out of quota, or the one that returns first is.
+    OutOfQuota {
+        /// The earliest return.
+        until: Millis,
+        /// The window that binds the account that returns first, where known.
+        window: Option<Window>,
+        /// Its workspace, where known.
+        workspace: Option<String>,
+    },
+    /// Cooldowns or breakers; the earliest return.
+    Cooling {
+        /// The earliest return.
+        until: Millis,
+    },
+    /// The model's breaker is open.
+    ModelOpen {
+        /// When a trial will be let through.
+        until: Millis,
+    },
+    /// A free model's limit per IP is reached.
+    FreeLimit {
+        /// When it resets.
+        until: Millis,
+    },
+    /// The queue is full.
+    QueueFull,
+    /// Waited `queueTimeoutMs` in vain.
+    QueueTimeout,
+    /// No keys are configured.
+    NoKeys,
+}
+
+/// How a lease ended.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// The last byte was relayed.
+    Served(Bill),
+    /// It began and broke.
+    Cut(Bill, Fault),
+    /// It failed before the first byte of a 2xx.
+    Faulted(Fault),
+    /// The client went away: judges nobody.
+    Abandoned(Bill),
+}
+
+/// What the pool orders from the edges.
+#[derive(Debug, Clone, Default)]
+pub struct Effects {
+    /// Waiters to wake.
+    pub wake: SmallVec<[TicketId; 2]>,
+    /// Accounts whose usage should be asked for now (the prediction issue's poller).
+    pub poll: SmallVec<[AccountId; 2]>,
+    /// What the owner should be told.
+    pub notices: SmallVec<[Notice; 2]>,
+    /// State worth saving has changed.
+    pub save: bool,
+}
+
+/// A change of standing that is worth a line in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// The key will not be used until a re-check, a configuration change or `reload`.
+    Dead {
+        /// Which key.
+        key: KeyId,
+        /// Why.
+        why: FaultKind,
+        /// The slow re-check.
+        until: Millis,
+    },
+    /// The account is not used for a while.
+    Cooling {
+        /// Which key.
+        key: KeyId,
+        /// Only for this model.
+        model: Option<Arc<str>>,
+        /// Why.
+        why: FaultKind,
+        /// Until when.
+        until: Millis,
+    },
+    /// A model's breaker opened.
+    ModelOpen {
+        /// Which model.
+        model: Arc<str>,
+        /// Why.
+        why: FaultKind,
+        /// Until when.
+        until: Millis,
+    },
+    /// An upstream's breaker opened.
+    UpstreamOpen {
+        /// Which upstream.
+        upstream: UpstreamId,
+        /// Until when.
+        until: Millis,
+    },
+    /// A trial succeeded, or a cooldown's end was confirmed by an answer.
+    Back {
+        /// Which key.
+        key: KeyId,
+    },
+    /// Blame moved from accounts to the model or the service.
+    Pardoned {
+        /// The accounts' keys.
+        keys: Vec<KeyId>,
+        /// What they had been blamed for.
+        what: FaultKind,
+    },
+    /// Two keys turned out to share one account.
+    Merged {
+        /// Key that keeps the account.
+        keeps: KeyId,
+        /// Key that joined it.
+        joins: KeyId,
+    },
+}
+
+/// How a key stands, for `/health` and `status`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Which key.
+    pub key: KeyId,
+    /// Its label.
+    pub label: Arc<str>,
+    /// Its account.
+    pub account: AccountId,
+    /// One word.
+    pub state: State,
+    /// Why, where it is not usable.
+    pub why: Option<FaultKind>,
+    /// Until when, where that is known.
+    pub until: Option<Millis>,
+    /// Attempts in flight.
+    pub in_flight: u32,
+    /// The last fault seen on it, and when.
+    pub last_fault: Option<(FaultKind, Millis)>,
+}
+
+/// One word on a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Usable.
+    Ready,
+    /// Half-open: the next request is its trial.
+    Trial,
+    /// Cooling as a whole, or its breaker is open.
+    Cooling,
+    /// Out of quota.
+    OutOfQuota,
+    /// Dead.
+    Dead,
+}
+
+impl Trail {
+    /// Writes down what the attempt on `key` taught.
+    pub fn record(&mut self, key: KeyId, fault: Fault) {
+        self.tried.push((key, fault.kind));
+        self.last = Some(fault);
+    }
+}
