@@ -15,3 +15,6 @@ pub mod scrub;
 pub mod sse;
 pub mod tap;
 pub mod usage;
+
+#[cfg(test)]
+mod tests;

@@ -137,14 +137,18 @@ impl Watch {
         self.carry.extend_from_slice(part.get(..room).unwrap_or(part));
     }
 
-    /// Services exist whose last line lacks its end. What is carried then counts, if it looks
-    /// complete.
+    /// Services exist whose last line lacks its end. What is carried then counts, if it is whole.
     fn with_unfinished_line<T>(&self, look: impl Fn(&Facts) -> T) -> Option<T> {
+        // Asked after every chunk, so the cheap test first.
         if !matches!(self.carry.last(), Some(b'}' | b']')) {
             return None;
         }
+        let line = self.line(&self.carry);
+        if !event::is_whole(line) {
+            return None;
+        }
         let mut facts = self.facts.clone();
-        facts.line(self.format, self.line(&self.carry));
+        facts.line(self.format, line);
         Some(look(&facts))
     }
 

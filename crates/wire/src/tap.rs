@@ -1,8 +1,8 @@
 //! Reading usage out of a JSON answer that is passed through untouched.
 
-use memchr::memchr2;
 use saros_core::format::Format;
 
+use crate::json;
 use crate::usage::{Meter, Reading, USAGE_LIMIT};
 
 /// The scanner of one JSON answer. It follows strings and brackets only, and keeps nothing but
@@ -25,8 +25,11 @@ pub struct Tap {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
+    /// Outside of strings.
     Structure,
+    /// Inside a string.
     Text,
+    /// Inside a string, behind a backslash.
     Escape,
 }
 
@@ -127,11 +130,11 @@ impl Tap {
         rest.len()
     }
 
-    /// Steps over the text of a string, up to an escape, its end, or the end of what came.
+    /// Steps over the text of a string, up to its end or the end of what came.
     fn text(&mut self, rest: &[u8]) -> usize {
-        let (length, next) = match memchr2(b'"', b'\\', rest) {
-            Some(at) if rest.get(at) == Some(&b'\\') => (at + 1, Place::Escape),
-            Some(at) => (at + 1, Place::Structure),
+        let (length, next) = match json::string_length(rest) {
+            Some(quote) => (quote + 1, Place::Structure),
+            None if json::ends_in_escape(rest) => (rest.len(), Place::Escape),
             None => (rest.len(), Place::Text),
         };
         let text = rest.get(..length).unwrap_or_default();

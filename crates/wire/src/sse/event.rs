@@ -34,6 +34,14 @@ pub(super) fn payload(line: &[u8]) -> Option<&[u8]> {
     Some(value.strip_prefix(b" ").unwrap_or(value))
 }
 
+/// The line carries a JSON value to its end, or `[DONE]`, which can pass for one.
+pub(super) fn is_whole(line: &[u8]) -> bool {
+    payload(line).is_some_and(|payload| {
+        let mut cursor = Cursor::new(payload);
+        cursor.value().is_some() && cursor.ended()
+    })
+}
+
 impl Facts {
     pub(super) fn line(&mut self, format: Format, line: &[u8]) {
         if let Some(payload) = payload(line) {
