@@ -1,9 +1,10 @@
 //! The proxy.
 
-pub mod config;
-pub mod secret;
 pub mod catalogue;
 pub mod clock;
+pub mod config;
+pub mod observe;
 pub mod runtime;
+pub mod secret;
 pub mod server;
 pub mod upstream;

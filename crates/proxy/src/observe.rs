@@ -1,0 +1,3 @@
+//! What the owner can see afterwards.
+
+pub mod record;

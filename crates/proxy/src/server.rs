@@ -1,0 +1,83 @@
+//! Serving clients. A request's way, each step one module:
+//!
+//! `listen` → `answer` (`guard`, `route`) → `serve` (`receive`, `session`) → `app` (the pool) →
+//! `attempt` → `relay`; what fails ends in `conclude`.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::runtime::Tasks;
+use crate::server::app::App;
+use crate::server::shutdown::Ended;
+use crate::upstream::dial::Dial;
+
+pub mod answer;
+pub mod app;
+pub mod attempt;
+pub mod conclude;
+pub mod cors;
+pub mod guard;
+pub mod health;
+pub mod journal;
+pub mod listen;
+pub mod models;
+pub mod receive;
+pub mod relay;
+pub mod reply;
+pub mod route;
+pub mod serve;
+pub mod session;
+pub mod shutdown;
+
+/// How often clocks are compared and idle connections looked through.
+const ROUNDS: Duration = Duration::from_secs(5);
+
+/// Serves until `stop` resolves, then drains; `hurry` resolves when a second signal asks to end at
+/// once.
+pub async fn run(
+    config: Config,
+    listener: TcpListener,
+    dial: Arc<dyn Dial>,
+    stop: impl Future<Output = ()>,
+    hurry: impl Future<Output = ()>,
+) -> Ended {
+    let app = App::new(config, Clock::system(), dial, Tasks::default());
+    let keeping = keep_house(&app);
+    let accepting = listen::accept(Arc::clone(&app), listener);
+    tokio::select! {
+        () = accepting => {}
+        () = keeping => {}
+        () = stop => {}
+    }
+    shutdown::shutdown(&app, hurry).await
+}
+
+/// Ticks the pool when it is due, and watches the clock. Never ends.
+pub async fn keep_house(app: &Arc<App>) {
+    let mut rounds = tokio::time::interval(ROUNDS);
+    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = app.due() => app.tick(),
+            _ = rounds.tick() => round(app),
+        }
+    }
+}
+
+fn round(app: &App) {
+    if let Some(jump) = app.clock.check() {
+        tracing::info!(?jump, "The clock jumped: connections are opened anew");
+        for key in app.keys() {
+            key.connections.drop_all();
+        }
+        app.tick();
+    }
+    for key in app.keys() {
+        key.connections.sweep();
+    }
+}

@@ -1,0 +1,148 @@
+//! Every request's first and last step: the guard, the route, and what every answer carries.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, UPGRADE};
+use http::{Method, Request, Response, StatusCode, request};
+use hyper::body::Incoming;
+use saros_core::format::Format;
+use saros_wire::reply::Kind;
+use uuid::Uuid;
+
+use crate::observe::record::RequestRecord;
+use crate::server::app::{Active, App};
+use crate::server::guard::{self, Denied};
+use crate::server::journal::Journal;
+use crate::server::reply::{Out, Own, empty};
+use crate::server::route::{Route, route};
+use crate::server::{cors, health, models, serve};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-proxy-request-id");
+
+/// Answers one request.
+pub async fn answer(app: Arc<App>, peer: IpAddr, request: Request<Incoming>) -> Response<Out> {
+    let active = Active::new(&app);
+    let mut id = [0; uuid::fmt::Hyphenated::LENGTH];
+    let id = &*Uuid::now_v7().hyphenated().encode_lower(&mut id);
+    let (parts, body) = request.into_parts();
+    let origin = allowed_origin(&app, &parts.headers);
+    let preflight = parts.method == Method::OPTIONS;
+    let asked = preflight.then(|| parts.headers.clone());
+    let mut response = guarded(&app, peer, parts, body, id, active).await;
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    if let Some(origin) = origin {
+        cors::allow(headers, &origin);
+        if let Some(asked) = asked {
+            cors::preflight(headers, &asked);
+        }
+    }
+    response
+}
+
+fn allowed_origin(app: &App, headers: &HeaderMap) -> Option<HeaderValue> {
+    let origin = headers.get(ORIGIN)?;
+    guard::origin(&app.config, headers).ok()?;
+    Some(origin.clone())
+}
+
+async fn guarded(
+    app: &Arc<App>,
+    peer: IpAddr,
+    parts: request::Parts,
+    body: Incoming,
+    id: &str,
+    active: Active,
+) -> Response<Out> {
+    let route = route(&parts.method, &parts.uri);
+    let format = if let Route::Proxied { format, .. } = &route { *format } else { None };
+    if let Err(denied) = check(app, &parts, &route) {
+        return refuse(denied, format);
+    }
+    if app.draining.load(Ordering::Relaxed) && !matches!(route, Route::Health | Route::Ready) {
+        return Own::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            Kind::Overloaded,
+            "The proxy is shutting down, try again later",
+        )
+        .retry_after(2)
+        .answer(format);
+    }
+    match route {
+        Route::Health => health::health(app, is_trusted(app, peer, &parts.headers)),
+        Route::Ready => health::ready(app),
+        Route::Root => health::root(app),
+        Route::Models => models::models(app).await,
+        _ if parts.method == Method::OPTIONS => empty(StatusCode::NO_CONTENT),
+        Route::CountTokens => not_found(
+            Some(Format::Messages),
+            "The service cannot count tokens. Estimate them in the client.",
+        ),
+        Route::Proxied { format, below_v1 } => {
+            let mut record = RequestRecord::new(id);
+            record.format = format;
+            let journal = Journal::new(record, active);
+            serve::proxied(app, parts, body, format, below_v1, journal).await
+        }
+        Route::Odd => Own::new(
+            StatusCode::BAD_REQUEST,
+            Kind::InvalidRequest,
+            "The path has dot segments, doubled separators or odd encodings.",
+        )
+        .answer(None),
+        Route::NotFound => not_found(
+            None,
+            "Nothing here. The service is reached below /zen/go/v1/ and /v1/, for example POST \
+             /v1/chat/completions.",
+        ),
+    }
+}
+
+fn check(app: &App, parts: &request::Parts, route: &Route) -> Result<(), Denied> {
+    let config = &app.config;
+    guard::host(config, &parts.uri, &parts.headers)?;
+    if matches!(route, Route::Health | Route::Ready) {
+        return Ok(());
+    }
+    guard::origin(config, &parts.headers)?;
+    let service = matches!(route, Route::Proxied { .. } | Route::Models | Route::CountTokens);
+    // A browser's preflight never carries credentials.
+    if service && parts.method != Method::OPTIONS {
+        guard::token(config, &parts.headers)?;
+    }
+    let websocket = parts.headers.get(UPGRADE).is_some_and(|upgrade| {
+        let value = upgrade.as_bytes().to_ascii_lowercase();
+        memchr::memmem::find(&value, b"websocket").is_some()
+    });
+    if websocket { Err(Denied::WebSocket) } else { Ok(()) }
+}
+
+fn refuse(denied: Denied, format: Option<Format>) -> Response<Out> {
+    let kind = match denied {
+        Denied::Token => Kind::AuthError,
+        Denied::Origin => Kind::Forbidden,
+        Denied::Host | Denied::NoHost | Denied::WebSocket => Kind::InvalidRequest,
+    };
+    Own::new(denied.status(), kind, denied.message()).answer(format)
+}
+
+fn not_found(format: Option<Format>, message: &str) -> Response<Out> {
+    Own::new(StatusCode::NOT_FOUND, Kind::NotFound, message).answer(format)
+}
+
+/// Whether a request may see each key's standing: it shows a token, or it comes from this machine
+/// and not from somebody else's page.
+fn is_trusted(app: &App, peer: IpAddr, headers: &HeaderMap) -> bool {
+    let ours = match (headers.get(ORIGIN), headers.get(HOST)) {
+        (None, _) => true,
+        (Some(origin), Some(host)) => {
+            origin.as_bytes().strip_prefix(b"http://") == Some(host.as_bytes())
+        }
+        (Some(_), None) => false,
+    };
+    (peer.to_canonical().is_loopback() && ours) || guard::has_token(&app.config, headers)
+}

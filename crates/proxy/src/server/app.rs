@@ -1,0 +1,345 @@
+//! What all requests share, and the one place where the edge talks to the pool.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use saros_core::fault::Fault;
+use saros_core::id::{KeyId, LeaseId, TicketId, UpstreamId};
+use saros_core::meter::{Bill, Tokens};
+use saros_core::pool::{Admission, Ask, Effects, Notice, Outcome, Pool, Roster, Rules, Trail};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::runtime::Tasks;
+use crate::server::models::Models;
+use crate::server::receive::Memory;
+use crate::upstream::dial::Dial;
+use crate::upstream::exchange::Opener;
+use crate::upstream::key::Key;
+
+/// See the module documentation.
+pub struct App {
+    /// What the owner has chosen.
+    pub config: Config,
+    /// The one clock.
+    pub clock: Clock,
+    /// How connections are opened.
+    pub opener: Opener,
+    /// Background tasks.
+    pub tasks: Tasks,
+    /// Memory that request bodies take.
+    pub memory: Arc<Memory>,
+    /// The model list as last seen.
+    pub models: Models,
+    /// Requests between their first byte and their last.
+    pub active: AtomicUsize,
+    /// When serving began.
+    pub started: Instant,
+    /// No new requests: shutting down.
+    pub draining: AtomicBool,
+    /// Time is up: what still runs ends now.
+    pub cutting: AtomicBool,
+    /// Something had to be cut.
+    pub was_cut: AtomicBool,
+    /// Rung when `draining` or `cutting` changes.
+    pub bell: Arc<Notify>,
+    keys: Vec<Arc<Key>>,
+    pool: Mutex<Pool>,
+    waiters: Mutex<BTreeMap<TicketId, Arc<Notify>>>,
+    due: Notify,
+}
+
+impl App {
+    /// Prepares everything; nothing is opened or started yet.
+    pub fn new(config: Config, clock: Clock, dial: Arc<dyn Dial>, tasks: Tasks) -> Arc<Self> {
+        let mut keys: Vec<Arc<Key>> = Vec::with_capacity(config.keys.len());
+        for key in config.keys.iter().filter_map(Key::new) {
+            // The same secret twice is one key.
+            if keys.iter().all(|known| known.id != key.id) {
+                keys.push(Arc::new(key));
+            }
+        }
+        let roster = Roster { keys: roster(&keys), rules: rules(&config) };
+        let mut pool = Pool::new();
+        let effects = pool.apply(roster, true, clock.now());
+        let opener = Opener { dial, tasks: tasks.clone(), connect_timeout: config.connect_timeout };
+        let app = Arc::new(Self {
+            config,
+            clock,
+            opener,
+            tasks,
+            memory: Arc::default(),
+            models: Models::default(),
+            active: AtomicUsize::new(0),
+            started: Instant::now(),
+            draining: AtomicBool::new(false),
+            cutting: AtomicBool::new(false),
+            was_cut: AtomicBool::new(false),
+            bell: Arc::default(),
+            keys,
+            pool: Mutex::new(pool),
+            waiters: Mutex::default(),
+            due: Notify::new(),
+        });
+        app.carry_out(effects);
+        app
+    }
+
+    /// The keys in rotation order.
+    pub fn keys(&self) -> &[Arc<Key>] {
+        &self.keys
+    }
+
+    /// The key with this fingerprint.
+    pub fn key(&self, id: KeyId) -> Option<&Arc<Key>> {
+        self.keys.iter().find(|key| key.id == id)
+    }
+
+    /// The pool, for a moment. Never held across an await: the guard is not `Send`.
+    pub fn pool(&self) -> MutexGuard<'_, Pool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// 0 serving, 1 draining, 2 cutting.
+    pub fn stage(&self) -> u8 {
+        u8::from(self.draining.load(Ordering::Relaxed))
+            + u8::from(self.cutting.load(Ordering::Relaxed))
+    }
+
+    /// A place in the pool.
+    pub fn enter(self: &Arc<Self>) -> Ticket {
+        let trail = self.pool().enter(self.clock.now());
+        Ticket { app: Arc::clone(self), trail, waited: false }
+    }
+
+    /// Housekeeping; see [`Pool::tick`].
+    pub fn tick(&self) {
+        let effects = self.pool().tick(self.clock.now());
+        self.carry_out(effects);
+    }
+
+    /// Resolves when [`App::tick`] has something to do.
+    pub async fn due(&self) {
+        loop {
+            let changed = self.due.notified();
+            let due = self.pool().due();
+            match due {
+                Some(due) => {
+                    let span = due.since(self.clock.now()).max(0).unsigned_abs();
+                    let span = std::time::Duration::from_millis(span);
+                    if tokio::time::timeout(span, changed).await.is_err() {
+                        return;
+                    }
+                }
+                None => changed.await,
+            }
+        }
+    }
+
+    fn settle(&self, lease: LeaseId, outcome: Outcome) {
+        let effects = self.pool().settle(lease, outcome, self.clock.now());
+        self.carry_out(effects);
+    }
+
+    fn carry_out(&self, effects: Effects) {
+        if !effects.wake.is_empty() {
+            let waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
+            for waiter in effects.wake.iter().filter_map(|ticket| waiters.get(ticket)) {
+                waiter.notify_one();
+            }
+        }
+        for notice in &effects.notices {
+            self.tell(notice);
+        }
+        if !effects.notices.is_empty() {
+            self.due.notify_one();
+        }
+    }
+
+    fn tell(&self, notice: &Notice) {
+        let now = self.clock.now();
+        let label = |id: &KeyId| self.key(*id).map_or("(removed)", |key| &*key.label);
+        let seconds = |until: saros_core::time::Millis| (until.since(now).max(0) + 999) / 1000;
+        match notice {
+            Notice::Dead { key, why, until } => tracing::error!(
+                key = label(key),
+                why = why.name(),
+                retry_seconds = seconds(*until),
+                "Account is not used any more: the service refuses its key. Check the key and its \
+                 subscription; it is tried again later, or after a change of the configuration."
+            ),
+            Notice::Cooling { key, model, why, until } => tracing::warn!(
+                key = label(key),
+                model = model.as_deref().unwrap_or("(all)"),
+                why = why.name(),
+                seconds = seconds(*until),
+                "Account cools down"
+            ),
+            Notice::ModelOpen { model, why, until } => tracing::warn!(
+                model = &**model,
+                why = why.name(),
+                seconds = seconds(*until),
+                "Model is in trouble upstream, for every account: requests for it pause"
+            ),
+            Notice::UpstreamOpen { upstream, until } => tracing::warn!(
+                upstream = upstream.0,
+                seconds = seconds(*until),
+                "Upstream is out of reach: requests pause"
+            ),
+            Notice::Back { key } => tracing::info!(key = label(key), "Account is back"),
+            Notice::Pardoned { keys, what } => tracing::info!(
+                keys = keys.iter().map(label).collect::<Vec<_>>().join(", "),
+                what = what.name(),
+                "Several accounts failed alike: the model or the service is to blame, not they"
+            ),
+            Notice::Merged { keeps, joins } => tracing::warn!(
+                key = label(joins),
+                with = label(keeps),
+                "Two keys share one account: its quota counts once, and one is never tried for \
+                 the other"
+            ),
+        }
+    }
+}
+
+/// A request's place in the pool; leaves it when dropped.
+pub struct Ticket {
+    app: Arc<App>,
+    /// What has been tried.
+    pub trail: Trail,
+    waited: bool,
+}
+
+impl Ticket {
+    /// Asks until there is an answer other than "wait".
+    pub async fn admit(&mut self, ask: &Ask) -> Admission {
+        loop {
+            let (admission, effects) = {
+                let mut pool = self.app.pool();
+                pool.admit(ask, &self.trail, self.app.clock.now())
+            };
+            self.app.carry_out(effects);
+            let Admission::Wait { until } = admission else { return admission };
+            let woken = self.wait_handle();
+            self.trail.queued_since.get_or_insert(self.app.clock.now());
+            let span = until.since(self.app.clock.now()).max(0).unsigned_abs();
+            let span = std::time::Duration::from_millis(span);
+            // Either way the pool is asked again, and says whether the time is up.
+            drop(tokio::time::timeout(span, woken.notified()).await);
+        }
+    }
+
+    fn wait_handle(&mut self) -> Arc<Notify> {
+        self.waited = true;
+        let mut waiters = self.app.waiters.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(waiters.entry(self.trail.ticket).or_default())
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if self.waited {
+            let mut waiters = self.app.waiters.lock().unwrap_or_else(PoisonError::into_inner);
+            waiters.remove(&self.trail.ticket);
+        }
+        let effects = self.app.pool().leave(self.trail.ticket, self.app.clock.now());
+        self.app.carry_out(effects);
+    }
+}
+
+/// The right to run one attempt. Dropping it unsettled means that the client went away.
+pub struct Lease {
+    app: Arc<App>,
+    id: LeaseId,
+    /// What the attempt will have cost at most if nobody hears how it ended.
+    estimate: Tokens,
+    sent: bool,
+    open: bool,
+}
+
+impl Lease {
+    /// Takes over a grant.
+    pub fn new(app: &Arc<App>, id: LeaseId, estimate: Tokens) -> Self {
+        Self { app: Arc::clone(app), id, estimate, sent: false, open: true }
+    }
+
+    /// From now on the attempt may cost something.
+    pub fn sent(&mut self) {
+        self.sent = true;
+    }
+
+    /// A 2xx's headers came.
+    pub fn answered(&self) {
+        let effects = self.app.pool().answered(self.id, self.app.clock.now());
+        self.app.carry_out(effects);
+    }
+
+    /// The attempt ended so. Only the first word counts.
+    pub fn settle(&mut self, outcome: Outcome) {
+        if std::mem::take(&mut self.open) {
+            self.app.settle(self.id, outcome);
+        }
+    }
+
+    /// The attempt failed before the first byte of a 2xx.
+    pub fn faulted(mut self, fault: Fault) {
+        self.settle(Outcome::Faulted(fault));
+    }
+
+    /// The most that the attempt can have cost.
+    pub fn estimate(&self) -> Tokens {
+        self.estimate
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let bill = if self.sent { Bill::at_most(self.estimate) } else { Bill::NOTHING };
+        self.settle(Outcome::Abandoned(bill));
+    }
+}
+
+/// Counts a request as active until dropped.
+pub struct Active(Arc<App>);
+
+impl Active {
+    /// One more.
+    pub fn new(app: &Arc<App>) -> Self {
+        app.active.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(app))
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.active.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn roster(keys: &[Arc<Key>]) -> Vec<saros_core::pool::RosterKey> {
+    let mut origins = Vec::new();
+    keys.iter()
+        .map(|key| {
+            let known = origins.iter().position(|origin| *origin == &key.base.origin);
+            let index = known.unwrap_or_else(|| {
+                origins.push(&key.base.origin);
+                origins.len() - 1
+            });
+            key.roster_entry(UpstreamId(u16::try_from(index).unwrap_or(u16::MAX)))
+        })
+        .collect()
+}
+
+fn rules(config: &Config) -> Rules {
+    let millis = |span: std::time::Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+    Rules {
+        breaker_threshold: config.breaker_threshold,
+        breaker_cooldown: millis(config.breaker_cooldown),
+        max_concurrent: config.max_concurrent_per_key,
+        queue_timeout: millis(config.queue_timeout),
+        replay_ambiguous: config.replay_ambiguous,
+    }
+}

@@ -1,0 +1,302 @@
+//! One try of a request against one account.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{HOST, HeaderMap, HeaderName, RETRY_AFTER};
+use http::{Method, Request, StatusCode, Version, response};
+use saros_core::fault::{self, Fault, Trouble};
+use saros_core::format::Format;
+use saros_core::id::KeyId;
+use tokio::time::Instant;
+
+use crate::server::app::{App, Lease};
+use crate::upstream::body::{OutBody, Upload};
+use crate::upstream::connections::Ready;
+use crate::upstream::exchange::{Answer, SendError, send};
+use crate::upstream::key::Key;
+
+/// Error answers are read up to here before anything is decided; what is longer is passed on
+/// piece by piece.
+const READ_AT_MOST: usize = 64 * 1024;
+
+/// What is sent, whoever it goes to.
+pub struct Outgoing {
+    /// The client's method.
+    pub method: Method,
+    /// The dialect, `None` for unknown routes.
+    pub format: Option<Format>,
+    /// The path below `/v1/`, with its query.
+    pub below_v1: String,
+    /// Edited headers, without credential and host.
+    pub headers: HeaderMap,
+    /// The body, whole.
+    pub body: Bytes,
+    /// From the last byte of the request to the headers of the answer.
+    pub header_timeout: Duration,
+}
+
+/// How an attempt went.
+pub enum Attempted {
+    /// It has begun: what comes now is the client's.
+    Begun(response::Parts, Answer),
+    /// It taught something.
+    Failed(Box<Failure>),
+}
+
+/// A failed attempt.
+pub struct Failure {
+    /// What it taught.
+    pub fault: Fault,
+    /// Upstream's answer, if there was one.
+    pub answer: Option<HeldAnswer>,
+    /// What happened, for the log and for a 502; holds no secrets.
+    pub message: String,
+    /// The answer's headers did not come in time.
+    pub late: bool,
+    /// Whose attempt it was.
+    pub key: Option<KeyId>,
+}
+
+/// An upstream answer that waits for a decision.
+pub struct HeldAnswer {
+    /// Status and headers.
+    pub parts: response::Parts,
+    /// Its body, or the beginning of it.
+    pub body: Bytes,
+    /// The rest, where it was longer than we read.
+    pub rest: Option<Answer>,
+    /// A JSON document.
+    pub json: bool,
+}
+
+/// Runs the attempt. Cancelling it cancels the request upstream.
+pub async fn run(app: &Arc<App>, key: &Arc<Key>, out: &Outgoing, lease: &mut Lease) -> Attempted {
+    let mut fresh = false;
+    loop {
+        let ready = match app.opener.connection(key, fresh).await {
+            Ok(ready) => ready,
+            Err(error) => return failed(error),
+        };
+        let Some((request, upload)) = request(key, out, &ready) else {
+            return failed_with(
+                Trouble::Connect,
+                "the request's path is not a valid URL".to_owned(),
+            );
+        };
+        lease.sent();
+        let sent = in_time(send(ready, key, request), out.header_timeout, upload.as_deref()).await;
+        return match sent {
+            None => {
+                let seconds = out.header_timeout.as_secs_f32();
+                let text = format!("no response headers within {seconds} s");
+                failed_with(Trouble::HeaderTimeout, text)
+            }
+            // Given back unstarted: once more on a fresh connection (RFC 9110 §9.2.2, RFC 9113 §8.7).
+            Some(Err(SendError::Unstarted(_))) if !fresh => {
+                fresh = true;
+                continue;
+            }
+            Some(Err(error)) => failed(error),
+            Some(Ok((parts, mut answer))) => {
+                if let Some(upload) = upload.filter(|upload| !upload.is_taken()) {
+                    upload.stop();
+                    answer.spoil();
+                }
+                judge(app, out, parts, answer).await
+            }
+        };
+    }
+}
+
+/// Is it an answer for the client, or something to think about first?
+async fn judge(
+    app: &Arc<App>,
+    out: &Outgoing,
+    parts: response::Parts,
+    answer: Answer,
+) -> Attempted {
+    let passes = parts.status.is_success() || parts.status.is_redirection();
+    if passes || out.format.is_none() {
+        return Attempted::Begun(parts, answer);
+    }
+    let (body, rest) = read(answer, app.config.stream_idle_timeout.min(out.header_timeout)).await;
+    let retry_after = retry_after(&parts.headers, app.clock.now().0);
+    let facts = saros_wire::error::answer(parts.status.as_u16(), retry_after, &body);
+    let message = facts.message.clone().unwrap_or_else(|| reason(parts.status));
+    let json = !matches!(facts.body, fault::Body::Opaque);
+    let fault = fault::of_answer(&facts);
+    let answer = Some(HeldAnswer { parts, body, rest, json });
+    Attempted::Failed(Box::new(Failure { fault, answer, message, late: false, key: None }))
+}
+
+fn reason(status: StatusCode) -> String {
+    status.canonical_reason().unwrap_or("no reason given").to_owned()
+}
+
+/// Reads an error answer. A body that breaks off or stalls counts as far as it came.
+async fn read(mut answer: Answer, patience: Duration) -> (Bytes, Option<Answer>) {
+    let mut body = BytesMut::new();
+    let deadline = Instant::now() + patience;
+    loop {
+        let frame = std::future::poll_fn(|cx| answer.poll_frame(cx));
+        match tokio::time::timeout_at(deadline, frame).await {
+            Ok(Some(Ok(frame))) => {
+                if let Ok(data) = frame.into_data() {
+                    body.extend_from_slice(&data);
+                }
+                if body.len() > READ_AT_MOST {
+                    return (body.freeze(), Some(answer));
+                }
+            }
+            Ok(None) => {
+                answer.finish();
+                return (body.freeze(), None);
+            }
+            Ok(Some(Err(_))) | Err(_) => return (body.freeze(), None),
+        }
+    }
+}
+
+/// `retry-after` in whole seconds: a number, or a date (RFC 9110 §10.2.3).
+fn retry_after(headers: &HeaderMap, now: i64) -> Option<u64> {
+    const IN_MILLIS: HeaderName = HeaderName::from_static("retry-after-ms");
+    let text = |name: &HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
+    if let Some(millis) = text(&IN_MILLIS).and_then(|text| text.parse::<u64>().ok()) {
+        return Some(millis.div_ceil(1000));
+    }
+    let value = text(&RETRY_AFTER)?;
+    if let Ok(seconds) = value.parse::<u64>() {
+        return Some(seconds);
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    let since = date.duration_since(std::time::UNIX_EPOCH).ok()?;
+    let millis = i64::try_from(since.as_millis()).ok()?.saturating_sub(now);
+    Some(millis.max(0).unsigned_abs().div_ceil(1000))
+}
+
+fn request(
+    key: &Key,
+    out: &Outgoing,
+    ready: &Ready,
+) -> Option<(Request<OutBody>, Option<Arc<Upload>>)> {
+    let target = key.target(out.format, &out.below_v1)?;
+    let (body, upload) = OutBody::new(out.body.clone());
+    let mut request = Request::new(body);
+    *request.method_mut() = out.method.clone();
+    let mut headers = out.headers.clone();
+    let (name, value) = key.credential(&out.below_v1);
+    headers.insert(name, value);
+    match ready {
+        Ready::Http1(_) => {
+            headers.insert(HOST, key.authority.clone());
+            *request.uri_mut() = target.path;
+        }
+        Ready::Http2(_) => {
+            *request.uri_mut() = target.absolute;
+            *request.version_mut() = Version::HTTP_2;
+        }
+    }
+    *request.headers_mut() = headers;
+    Some((request, upload))
+}
+
+/// Waits for the head of the answer for `limit` after the last byte of the request was handed over;
+/// an upload that moves on may take its time. `None`: too late.
+async fn in_time<F: Future>(
+    sending: F,
+    limit: Duration,
+    upload: Option<&Upload>,
+) -> Option<F::Output> {
+    let mut sending = pin!(sending);
+    let mut seen = upload.map_or(0, Upload::taken);
+    loop {
+        if let Ok(sent) = tokio::time::timeout(limit, sending.as_mut()).await {
+            return Some(sent);
+        }
+        let taken = upload.map_or(0, Upload::taken);
+        if taken == seen {
+            return None;
+        }
+        seen = taken;
+    }
+}
+
+fn failed(error: SendError) -> Attempted {
+    match error {
+        SendError::Dial(error @ crate::upstream::dial::DialError::Connect { .. }) => {
+            failed_with(Trouble::Connect, error.to_string())
+        }
+        SendError::Dial(error) => failed_with(Trouble::Tls, error.to_string()),
+        SendError::DialTimeout => {
+            failed_with(Trouble::Connect, "no connection to upstream in time".to_owned())
+        }
+        SendError::Handshake(error) => {
+            failed_with(Trouble::Connect, format!("upstream's greeting failed: {error}"))
+        }
+        SendError::Unstarted(error) => {
+            failed_with(Trouble::Unstarted, format!("upstream gave the request back: {error}"))
+        }
+        SendError::Reset(error) => failed_with(
+            Trouble::Reset,
+            format!("the connection broke before any byte of the answer: {error}"),
+        ),
+        SendError::Ended => failed_with(
+            Trouble::Reset,
+            "the connection ended before any byte of the answer".to_owned(),
+        ),
+    }
+}
+
+fn failed_with(trouble: Trouble, message: String) -> Attempted {
+    let late = trouble == Trouble::HeaderTimeout;
+    let fault = fault::of_trouble(trouble);
+    Attempted::Failed(Box::new(Failure { fault, answer: None, message, late, key: None }))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn retry_after_is_read_in_every_form() {
+        let check = |name: &'static str, value: &'static str, expected| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_static(value));
+            assert_eq!(retry_after(&headers, 784_111_777_000), expected, "{name}: {value}");
+        };
+        check("retry-after", "120", Some(120));
+        check("retry-after", "Sun, 06 Nov 1994 08:49:38 GMT", Some(1));
+        check("retry-after", "Sun, 06 Nov 1994 08:49:00 GMT", Some(0));
+        check("retry-after", "soon", None);
+        check("retry-after-ms", "1500", Some(2));
+        check("x-other", "1", None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_that_moves_on_is_waited_for() {
+        let limit = Duration::from_secs(10);
+        let started = Instant::now();
+        assert!(in_time(std::future::pending::<()>(), limit, None).await.is_none());
+        assert_eq!(Instant::now() - started, limit);
+
+        let (mut body, upload) = OutBody::new(Bytes::from(vec![0; 300_000]));
+        let upload = upload.unwrap();
+        let slow = async {
+            for _ in 0..4 {
+                tokio::time::sleep(Duration::from_secs(8)).await;
+                let mut body = std::pin::Pin::new(&mut body);
+                std::future::poll_fn(|cx| http_body::Body::poll_frame(body.as_mut(), cx)).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        let started = Instant::now();
+        assert!(in_time(slow, limit, Some(&upload)).await.is_none());
+        assert_eq!(Instant::now() - started, Duration::from_secs(50));
+    }
+}

@@ -1,0 +1,199 @@
+//! Who may use the proxy: checked before anything else.
+//!
+//! A page on the web can make the browser of this machine send requests here. It cannot forge the
+//! `Host` (so a rebound name is told apart from an address) and not its `Origin`.
+
+use std::net::IpAddr;
+
+use http::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
+use http::{StatusCode, Uri};
+
+use crate::config::Config;
+
+/// Why a request is turned away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denied {
+    /// No usable `Host`.
+    NoHost,
+    /// A name that is not ours: DNS rebinding.
+    Host,
+    /// A page that may not use us.
+    Origin,
+    /// A client token is needed.
+    Token,
+    /// WebSockets are not spoken here.
+    WebSocket,
+}
+
+impl Denied {
+    /// The status that the client gets.
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::NoHost => StatusCode::BAD_REQUEST,
+            Self::Host => StatusCode::MISDIRECTED_REQUEST,
+            Self::Origin => StatusCode::FORBIDDEN,
+            Self::Token => StatusCode::UNAUTHORIZED,
+            Self::WebSocket => StatusCode::NOT_IMPLEMENTED,
+        }
+    }
+
+    /// What the client is told.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::NoHost => "The request has no valid Host header.",
+            Self::Host => {
+                "This name does not belong to the proxy. Use an IP address or localhost, or add \
+                 the name to allowedHosts in the configuration."
+            }
+            Self::Origin => {
+                "Pages of this origin may not use the proxy. Add it to allowedOrigins in the \
+                 configuration if they should."
+            }
+            Self::Token => {
+                "A client token is required: send it as Authorization: Bearer <token> or as \
+                 x-api-key."
+            }
+            Self::WebSocket => "WebSockets are not offered here: use plain HTTP.",
+        }
+    }
+}
+
+/// The `Host` check: IP literals, `localhost`, the configured host and `allowedHosts` pass, at any
+/// port; only names can be rebound.
+pub fn host(config: &Config, uri: &Uri, headers: &HeaderMap) -> Result<(), Denied> {
+    let mut named = headers.get_all(HOST).iter();
+    let host = match (named.next(), named.next()) {
+        (Some(_), Some(_)) => return Err(Denied::NoHost),
+        (Some(value), None) => value.to_str().map_err(|_| Denied::NoHost)?,
+        (None, _) => uri.authority().ok_or(Denied::NoHost)?.as_str(),
+    };
+    let name = without_port(host).ok_or(Denied::NoHost)?;
+    let listed = |allowed: &str| allowed.eq_ignore_ascii_case(name);
+    let passes = name.parse::<IpAddr>().is_ok()
+        || listed("localhost")
+        || listed(&config.host)
+        || config.allowed_hosts.iter().any(|allowed| listed(allowed));
+    if passes { Ok(()) } else { Err(Denied::Host) }
+}
+
+/// The host part of `host[:port]`, brackets removed.
+fn without_port(host: &str) -> Option<&str> {
+    let (name, port) = match host.strip_prefix('[') {
+        Some(rest) => {
+            let (name, port) = rest.split_once(']')?;
+            (name, port.strip_prefix(':').or_else(|| port.is_empty().then_some("0"))?)
+        }
+        None => host.rsplit_once(':').unwrap_or((host, "0")),
+    };
+    let valid = !name.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    valid.then(|| name.trim_end_matches('.'))
+}
+
+/// The `Origin` check. Requests without one come from programs, not pages.
+pub fn origin(config: &Config, headers: &HeaderMap) -> Result<(), Denied> {
+    for origin in headers.get_all(ORIGIN) {
+        let allowed = origin.to_str().is_ok_and(|origin| config.allowed_origins.allows(origin));
+        if !allowed {
+            return Err(Denied::Origin);
+        }
+    }
+    Ok(())
+}
+
+/// The token check, where one is required.
+pub fn token(config: &Config, headers: &HeaderMap) -> Result<(), Denied> {
+    if !config.token_required() || has_token(config, headers) { Ok(()) } else { Err(Denied::Token) }
+}
+
+/// Whether the request shows one of the client tokens.
+pub fn has_token(config: &Config, headers: &HeaderMap) -> bool {
+    let bearer = headers.get(AUTHORIZATION).and_then(|value| {
+        let (scheme, token) = value.as_bytes().split_at_checked(7)?;
+        scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+    });
+    let bare = headers.get("x-api-key").map(http::HeaderValue::as_bytes);
+    let shown = [bearer, bare];
+    let mut shown = shown.iter().flatten();
+    shown.any(|shown| config.client_tokens.iter().any(|token| token.matches(shown)))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::secret::Secret;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| {
+                (http::HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn only_names_can_be_rebound() {
+        let config = Config {
+            host: "proxy.lan".to_owned(),
+            allowed_hosts: vec!["Box.local".to_owned()],
+            ..Config::default()
+        };
+        let uri = Uri::from_static("/health");
+        let check = |value: &str| host(&config, &uri, &headers(&[("host", value)]));
+        for good in [
+            "127.0.0.1:3000",
+            "127.0.0.1",
+            "[::1]:3000",
+            "[::1]",
+            "192.168.1.4:1",
+            "localhost",
+            "LOCALHOST:99",
+            "localhost.",
+            "proxy.lan:3000",
+            "box.local",
+        ] {
+            assert_eq!(check(good), Ok(()), "{good}");
+        }
+        for bad in ["evil.example", "evil.example:3000", "127.0.0.1.evil.example", "localhost.evil"]
+        {
+            assert_eq!(check(bad), Err(Denied::Host), "{bad}");
+        }
+        for broken in ["", "localhost:x", "[::1", "[::1]x", ":80"] {
+            assert_eq!(check(broken), Err(Denied::NoHost), "{broken}");
+        }
+        assert_eq!(host(&config, &uri, &HeaderMap::new()), Err(Denied::NoHost));
+        let absolute = Uri::from_static("http://evil.example/health");
+        assert_eq!(host(&config, &absolute, &HeaderMap::new()), Err(Denied::Host));
+        let mut twice = headers(&[("host", "localhost")]);
+        twice.append(HOST, HeaderValue::from_static("evil.example"));
+        assert_eq!(host(&config, &uri, &twice), Err(Denied::NoHost));
+    }
+
+    #[test]
+    fn pages_need_an_allowed_origin() {
+        let config = Config::default();
+        let check = |value: &str| origin(&config, &headers(&[("origin", value)]));
+        assert_eq!(check("http://localhost:5173"), Ok(()));
+        assert_eq!(check("https://evil.example"), Err(Denied::Origin));
+        assert_eq!(check("null"), Err(Denied::Origin));
+        assert_eq!(origin(&config, &HeaderMap::new()), Ok(()));
+    }
+
+    #[test]
+    fn a_required_token_is_read_from_either_header() {
+        let config = Config {
+            client_tokens: vec![Secret::new("0123456789abcdef".to_owned())],
+            ..Config::default()
+        };
+        let check = |pairs: &[(&'static str, &str)]| token(&config, &headers(pairs));
+        assert_eq!(check(&[("authorization", "Bearer 0123456789abcdef")]), Ok(()));
+        assert_eq!(check(&[("authorization", "bearer  0123456789abcdef")]), Ok(()));
+        assert_eq!(check(&[("x-api-key", "0123456789abcdef")]), Ok(()));
+        assert_eq!(check(&[("x-api-key", "0123456789abcdeX")]), Err(Denied::Token));
+        assert_eq!(check(&[("authorization", "Basic 0123456789abcdef")]), Err(Denied::Token));
+        assert_eq!(check(&[]), Err(Denied::Token));
+        assert_eq!(token(&Config::default(), &HeaderMap::new()), Ok(()));
+    }
+}

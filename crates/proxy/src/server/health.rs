@@ -1,0 +1,124 @@
+//! `/`, `/health` and `/ready`: what others can see of the proxy.
+
+use std::sync::atomic::Ordering;
+
+use http::{Response, StatusCode};
+use saros_core::pool::{Standing, State};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::server::app::App;
+use crate::server::reply::{Out, json};
+
+/// `/health`; the field names are the original's, where it had them.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Health<'a> {
+    status: &'static str,
+    version: &'static str,
+    strategy: &'static str,
+    uptime: f64,
+    key_count: usize,
+    enabled_count: usize,
+    disabled_count: usize,
+    active_requests: usize,
+    circuit_breaker_threshold: u32,
+    circuit_breaker_cooldown_ms: u64,
+    scraping: Scraping,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keys: Option<Vec<KeyHealth<'a>>>,
+}
+
+#[derive(Serialize)]
+struct Scraping {
+    enabled: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct KeyHealth<'a> {
+    label: &'a str,
+    state: &'static str,
+    why: Option<&'static str>,
+    in_flight: u32,
+    cooldown_seconds: i64,
+    last_fault: Option<&'static str>,
+    /// Comes with the usage API.
+    usage: Option<()>,
+}
+
+/// 200 while serving. `trusted`: may see each key's standing, not only counts.
+pub fn health(app: &App, trusted: bool) -> Response<Out> {
+    let now = app.clock.now();
+    let standings = app.pool().standings(now);
+    let disabled = standings.iter().filter(|standing| is_disabled(standing.state)).count();
+    let keys = standings.iter().map(|standing| KeyHealth {
+        label: &standing.label,
+        state: name(standing.state),
+        why: standing.why.map(saros_core::fault::FaultKind::name),
+        in_flight: standing.in_flight,
+        cooldown_seconds: standing.until.map_or(0, |until| (until.since(now).max(0) + 999) / 1000),
+        last_fault: standing.last_fault.map(|(kind, _)| kind.name()),
+        usage: None,
+    });
+    let health = Health {
+        status: "ok",
+        version: env!("CARGO_PKG_VERSION"),
+        strategy: "round-robin",
+        uptime: Instant::now().saturating_duration_since(app.started).as_secs_f64(),
+        key_count: standings.len(),
+        enabled_count: standings.len() - disabled,
+        disabled_count: disabled,
+        active_requests: app.active.load(Ordering::Relaxed),
+        circuit_breaker_threshold: app.config.breaker_threshold,
+        circuit_breaker_cooldown_ms: u64::try_from(app.config.breaker_cooldown.as_millis())
+            .unwrap_or(u64::MAX),
+        scraping: Scraping { enabled: false },
+        keys: trusted.then(|| keys.collect()),
+    };
+    json(StatusCode::OK, serde_json::to_vec(&health).unwrap_or_default())
+}
+
+const fn name(state: State) -> &'static str {
+    match state {
+        State::Ready => "ready",
+        State::Trial => "trial",
+        State::Cooling => "cooling",
+        State::OutOfQuota => "outOfQuota",
+        State::Dead => "dead",
+    }
+}
+
+fn is_disabled(state: State) -> bool {
+    match state {
+        State::Ready | State::Trial => false,
+        State::Cooling | State::OutOfQuota | State::Dead => true,
+    }
+}
+
+/// 200 once there is a key that is not dead, 503 while draining or without one. Never asks
+/// upstream.
+pub fn ready(app: &App) -> Response<Out> {
+    let alive = |standing: &Standing| standing.state != State::Dead;
+    let (status, text) = if app.draining.load(Ordering::Relaxed) {
+        (StatusCode::SERVICE_UNAVAILABLE, "draining")
+    } else if app.pool().standings(app.clock.now()).iter().any(alive) {
+        (StatusCode::OK, "ready")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "no usable key")
+    };
+    json(status, serde_json::json!({ "status": text }).to_string().into_bytes())
+}
+
+/// What this is, and where to point a client.
+pub fn root(app: &App) -> Response<Out> {
+    let host = &app.config.host;
+    let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+    let base = format!("http://{host}:{}", app.config.port);
+    let body = serde_json::json!({
+        "name": "saros-proxy",
+        "version": env!("CARGO_PKG_VERSION"),
+        "baseUrls": [format!("{base}/zen/go/v1"), format!("{base}/v1")],
+    });
+    json(StatusCode::OK, body.to_string().into_bytes())
+}

@@ -1,0 +1,214 @@
+//! A request on its way: taken in, admitted, tried, and passed on.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::CONTENT_ENCODING;
+use http::{Response, StatusCode, Version, request};
+use hyper::body::Incoming;
+use saros_core::fault::{Fault, FaultKind, Rotation, Scope};
+use saros_core::format::Format;
+use saros_core::meter::Tokens;
+use saros_core::pool::{Admission, Ask, Grant, Refusal};
+use saros_wire::head::{self, Depth, Head};
+use saros_wire::reply::Kind;
+
+use crate::catalogue;
+use crate::server::app::{App, Lease};
+use crate::server::attempt::{self, Attempted, Failure, Outgoing};
+use crate::server::conclude::{self, conclude};
+use crate::server::guard;
+use crate::server::journal::Journal;
+use crate::server::receive::{self, Hold, Refused};
+use crate::server::relay::{BYTES_PER_TOKEN, Meter, Relay};
+use crate::server::reply::{Out, Own};
+use crate::server::session;
+use crate::upstream::headers;
+
+/// Output of an answer of which nothing is known (ARCHITECTURE.md, "Bills").
+const OUTPUT_ESTIMATE: u64 = 4_000;
+
+/// Serves one request for the service.
+pub async fn proxied(
+    app: &Arc<App>,
+    parts: request::Parts,
+    body: Incoming,
+    format: Option<Format>,
+    below_v1: String,
+    mut journal: Journal,
+) -> Response<Out> {
+    if parts.headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        let message = "Compressed request bodies are not accepted: send the body as it is.";
+        let own = Own::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Kind::InvalidRequest, message);
+        return ours(journal, own.answer(format));
+    }
+    let (limit, idle) = (app.config.max_body_bytes, app.config.stream_idle_timeout);
+    let (body, hold) = match receive::receive(body, limit, idle, &app.memory).await {
+        Ok(received) => received,
+        Err(refused) => return ours(journal, not_received(&refused).answer(format)),
+    };
+    journal.record.bytes_in = body.len() as u64;
+    let named = session::in_headers(&parts.headers).is_some();
+    let head = match format {
+        Some(format) => {
+            let depth = if named { Depth::Routing } else { Depth::Conversation };
+            head::read(&body, format, depth)
+        }
+        None => Head::default(),
+    };
+    let known = guard::has_token(&app.config, &parts.headers);
+    let session = session::of(&parts.headers, known, &head, &journal.record.id);
+    let ask = Ask {
+        model: head.model.as_deref().map(Arc::from),
+        format,
+        session: Some(session.key),
+        warm: session.warm,
+        body_bytes: body.len() as u64,
+    };
+    journal.record.model.clone_from(&ask.model);
+    let out = Outgoing {
+        method: parts.method,
+        format,
+        below_v1,
+        headers: headers::outgoing(&parts.headers, session.header.as_ref()),
+        header_timeout: app.config.header_timeout.of(head.stream),
+        body,
+    };
+    run(app, &ask, out, hold, journal).await
+}
+
+async fn run(
+    app: &Arc<App>,
+    ask: &Ask,
+    out: Outgoing,
+    hold: Hold,
+    mut journal: Journal,
+) -> Response<Out> {
+    let mut ticket = app.enter();
+    let mut last: Option<Box<Failure>> = None;
+    loop {
+        let grant = match ticket.admit(ask).await {
+            Admission::Go(grant) => grant,
+            Admission::Refuse(refusal) => {
+                return ours(journal, conclude(app, ask, &refusal, last));
+            }
+            Admission::Wait { .. } => {
+                return ours(journal, conclude(app, ask, &Refusal::QueueTimeout, last));
+            }
+        };
+        let Some(key) = app.key(grant.key) else {
+            // Retired between admission and now: dropping the lease gives it back.
+            drop(Lease::new(app, grant.lease, Tokens::default()));
+            return ours(journal, conclude(app, ask, &Refusal::NoKeys, last));
+        };
+        let mut lease = Lease::new(app, grant.lease, estimate(&out.body));
+        ticket.trail.replays += u8::from(grant.replay);
+        note(&mut journal, &grant, &key.label);
+        match attempt::run(app, key, &out, &mut lease).await {
+            Attempted::Begun(parts, answer) => {
+                if parts.status.is_success() {
+                    lease.answered();
+                }
+                // What is answered is never sent again.
+                drop((hold, out));
+                let meter = Meter::of(ask.format, &parts.headers);
+                return begun(app, parts, answer, meter, lease, journal, &key.label_value);
+            }
+            Attempted::Failed(mut failure) => {
+                mind_the_format(ask, &mut failure);
+                failure.key = Some(key.id);
+                tracing::debug!(
+                    id = &*journal.record.id,
+                    key = &*key.label,
+                    fault = failure.fault.kind.name(),
+                    status = failure.fault.status,
+                    message = &*failure.message,
+                    "Attempt failed"
+                );
+                journal.record.fault = Some(failure.fault.kind);
+                lease.faulted(failure.fault.clone());
+                ticket.trail.record(key.id, failure.fault.clone());
+                last = Some(failure);
+            }
+        }
+    }
+}
+
+fn note(journal: &mut Journal, grant: &Grant, label: &Arc<str>) {
+    journal.record.attempts += 1;
+    journal.record.label = Some(Arc::clone(label));
+    journal.record.replayed |= grant.replay;
+}
+
+fn begun(
+    app: &Arc<App>,
+    mut parts: http::response::Parts,
+    answer: crate::upstream::exchange::Answer,
+    meter: Meter,
+    lease: Lease,
+    mut journal: Journal,
+    label: &http::HeaderValue,
+) -> Response<Out> {
+    headers::incoming(&mut parts.headers);
+    parts.version = Version::HTTP_11;
+    parts.headers.insert(conclude::KEY_LABEL, label.clone());
+    journal.answering(parts.status);
+    let relay = Relay::new(app, answer, meter, Some(lease), journal);
+    Response::from_parts(parts, Out::Relay(Box::new(relay)))
+}
+
+/// An answer of our own, or a held one: written down and sent.
+pub fn ours(mut journal: Journal, mut response: Response<Out>) -> Response<Out> {
+    journal.answering(response.status());
+    match response.body_mut() {
+        Out::Full(bytes) => journal.record.bytes_out = bytes.len() as u64,
+        Out::Relay(_) => {}
+    }
+    journal.finish();
+    response
+}
+
+/// The service answers a model on the wrong endpoint with an error that looks like something else
+/// (401 or 500, upstream.md §1.3). Where the catalogue knows better, nobody is blamed.
+fn mind_the_format(ask: &Ask, failure: &mut Failure) {
+    let suspicious = matches!(failure.fault.kind, FaultKind::Model | FaultKind::ServerError);
+    let (Some(format), Some(model)) = (ask.format, &ask.model) else { return };
+    if suspicious && catalogue::speaks(model).is_some_and(|speaks| !speaks.is(format)) {
+        failure.fault = Fault {
+            kind: FaultKind::WrongFormat,
+            scope: Scope::Request,
+            rotation: Rotation::Never,
+            ..failure.fault.clone()
+        };
+    }
+}
+
+fn estimate(body: &Bytes) -> Tokens {
+    let input = body.len() as u64 / BYTES_PER_TOKEN;
+    Tokens { input, output: OUTPUT_ESTIMATE, ..Tokens::default() }
+}
+
+fn not_received(refused: &Refused) -> Own {
+    match refused {
+        // Agents compact the conversation on this status, which is the right reaction.
+        Refused::TooLarge => {
+            Own::new(StatusCode::PAYLOAD_TOO_LARGE, Kind::TooLarge, "Request body too large")
+        }
+        Refused::NoMemory => Own::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            Kind::Overloaded,
+            "The proxy holds too many request bodies at once, try again later",
+        )
+        .retry_after(2),
+        Refused::TooSlow => Own::new(
+            StatusCode::REQUEST_TIMEOUT,
+            Kind::InvalidRequest,
+            "The request body did not arrive in time.",
+        ),
+        Refused::Broken => Own::new(
+            StatusCode::BAD_REQUEST,
+            Kind::InvalidRequest,
+            "The request body ended before it was complete.",
+        ),
+    }
+}

@@ -1,0 +1,243 @@
+//! One request over one connection: sending it and getting the head of the answer.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body as _, Frame};
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
+
+use crate::runtime::{Executor, Tasks};
+use crate::upstream::body::OutBody;
+use crate::upstream::connections::{Connections, H1, Protocol, Ready, Stream};
+use crate::upstream::dial::{Dial, DialError, Dialled};
+use crate::upstream::key::Key;
+
+/// An answer whose body is still on its way, with the connection that brings it.
+pub struct Answer {
+    incoming: Incoming,
+    link: Link,
+}
+
+/// What keeps the answer coming.
+enum Link {
+    /// The connection is ours and driven by reading the answer; it goes back to its shelf.
+    Http1 { connection: Box<H1>, home: Arc<Key>, ended: bool, spoilt: bool },
+    /// Driven by its own task; holding the stream keeps it counted.
+    Http2 { _stream: Stream },
+    /// Nothing more will come.
+    Done,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum SendError {
+    /// The connection could not be opened: not served.
+    Dial(DialError),
+    /// No connection within `connectTimeoutMs`: not served.
+    DialTimeout,
+    /// The request came back unstarted: not served, may go out again.
+    Unstarted(hyper::Error),
+    /// Sent, then the connection broke before any byte of the answer: perhaps served.
+    Reset(hyper::Error),
+    /// The same, noticed by the connection ending without a word.
+    Ended,
+    /// The connection's own opening words failed: nothing was sent.
+    Handshake(hyper::Error),
+}
+
+/// How connections are opened.
+pub struct Opener {
+    /// The network, or pipes in tests.
+    pub dial: Arc<dyn Dial>,
+    /// Where connection tasks run.
+    pub tasks: Tasks,
+    /// Name, TCP and TLS together may take this long.
+    pub connect_timeout: Duration,
+}
+
+impl Opener {
+    /// A connection for one request: an open one with room unless `fresh`, else a new one.
+    pub async fn connection(&self, key: &Key, fresh: bool) -> Result<Ready, SendError> {
+        let connections = &key.connections;
+        if !fresh && let Some(ready) = connections.ready() {
+            return Ok(ready);
+        }
+        // Unless the upstream is known to speak HTTP/1.1, the connection being opened by another
+        // request may turn out to have room for this one too.
+        let _gate = if connections.protocol() == Some(Protocol::Http1) {
+            None
+        } else {
+            let gate = tokio::time::timeout(self.connect_timeout, connections.gate.lock());
+            Some(gate.await.map_err(|_| SendError::DialTimeout)?)
+        };
+        if !fresh && let Some(ready) = connections.ready() {
+            return Ok(ready);
+        }
+        let dialled = tokio::time::timeout(self.connect_timeout, self.dial.dial(&key.base.origin))
+            .await
+            .map_err(|_| SendError::DialTimeout)?
+            .map_err(SendError::Dial)?;
+        self.handshake(connections, dialled).await.map_err(SendError::Handshake)
+    }
+
+    async fn handshake(&self, home: &Connections, dialled: Dialled) -> hyper::Result<Ready> {
+        let io = TokioIo::new(dialled.io);
+        if !dialled.h2 {
+            let (sender, driver) = http1::Builder::new().handshake(io).await?;
+            return Ok(Ready::Http1(home.opened_h1(sender, driver)));
+        }
+        let (sender, mut driver) = http2::Builder::new(Executor(self.tasks.clone()))
+            .timer(TokioTimer::new())
+            // A dead path is noticed while streams wait on it, also where no data flows.
+            .keep_alive_interval(Duration::from_secs(20))
+            .keep_alive_timeout(Duration::from_secs(20))
+            .initial_stream_window_size(1 << 20)
+            .initial_connection_window_size(4 << 20)
+            .handshake(io)
+            .await?;
+        let limit = Arc::new(AtomicUsize::new(driver.current_max_send_streams()));
+        let current = Arc::clone(&limit);
+        self.tasks.spawn(async move {
+            // How a connection ends is seen by the streams on it.
+            drop(
+                std::future::poll_fn(|cx| {
+                    let polled = Pin::new(&mut driver).poll(cx);
+                    current.store(driver.current_max_send_streams(), Ordering::Relaxed);
+                    polled
+                })
+                .await,
+            );
+        });
+        Ok(Ready::Http2(home.opened_h2(sender, limit)))
+    }
+}
+
+/// Sends a request and waits for the head of its answer.
+pub async fn send(
+    ready: Ready,
+    home: &Arc<Key>,
+    request: Request<OutBody>,
+) -> Result<(http::response::Parts, Answer), SendError> {
+    match ready {
+        Ready::Http1(connection) => {
+            let (response, connection, ended) = send_h1(Box::new(connection), request).await?;
+            let (parts, incoming) = response.into_parts();
+            let home = Arc::clone(home);
+            let link = Link::Http1 { connection, home, ended, spoilt: false };
+            Ok((parts, Answer { incoming, link }))
+        }
+        Ready::Http2(mut stream) => {
+            let sent = stream.sender.try_send_request(request).await;
+            let response = sent.map_err(|mut error| {
+                let unsent = error.take_message().is_some();
+                let error = error.into_error();
+                if unsent || given_back(&error) {
+                    SendError::Unstarted(error)
+                } else {
+                    SendError::Reset(error)
+                }
+            })?;
+            let (parts, incoming) = response.into_parts();
+            Ok((parts, Answer { incoming, link: Link::Http2 { _stream: stream } }))
+        }
+    }
+}
+
+/// REFUSED_STREAM, or above a GOAWAY's last stream: the server says that it did nothing
+/// (RFC 9113 §8.7).
+fn given_back(error: &hyper::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        if let Some(error) = inner.downcast_ref::<h2::Error>() {
+            return error.reason() == Some(h2::Reason::REFUSED_STREAM)
+                || (error.is_go_away() && error.is_remote());
+        }
+        source = inner.source();
+    }
+    false
+}
+
+async fn send_h1(
+    mut connection: Box<H1>,
+    request: Request<OutBody>,
+) -> Result<(Response<Incoming>, Box<H1>, bool), SendError> {
+    let mut sending = pin!(connection.sender.try_send_request(request));
+    let mut ended = false;
+    let sent = std::future::poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(sent) = sending.as_mut().poll(cx) {
+                return Poll::Ready(Some(sent));
+            }
+            if ended {
+                return Poll::Ready(None);
+            }
+            if connection.driver.as_mut().poll(cx).is_ready() {
+                ended = true;
+                continue;
+            }
+            return sending.as_mut().poll(cx).map(Some);
+        }
+    })
+    .await;
+    match sent {
+        Some(Ok(response)) => Ok((response, connection, ended)),
+        Some(Err(mut error)) => {
+            let unsent = error.take_message().is_some();
+            let error = error.into_error();
+            Err(if unsent { SendError::Unstarted(error) } else { SendError::Reset(error) })
+        }
+        None => Err(SendError::Ended),
+    }
+}
+
+impl Answer {
+    /// The next piece of the answer. For HTTP/1.1 this also drives the connection.
+    pub fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        loop {
+            let polled = Pin::new(&mut self.incoming).poll_frame(cx);
+            let Link::Http1 { connection, ended, .. } = &mut self.link else { return polled };
+            if polled.is_ready() || *ended {
+                return polled;
+            }
+            // The driver hands over one piece each time it runs; asking again at once lets all
+            // that has arrived be passed on together.
+            if connection.driver.as_mut().poll(cx).is_ready() {
+                *ended = true;
+                continue;
+            }
+            return Pin::new(&mut self.incoming).poll_frame(cx);
+        }
+    }
+
+    /// Bytes still to come, where the answer said so.
+    pub fn length(&self) -> Option<u64> {
+        self.incoming.size_hint().exact()
+    }
+
+    /// Nothing more is sent on this connection, so it cannot be used again.
+    pub fn spoil(&mut self) {
+        if let Link::Http1 { spoilt, .. } = &mut self.link {
+            *spoilt = true;
+        }
+    }
+
+    /// The answer was read to its end: the connection may serve another request.
+    pub fn finish(&mut self) {
+        if let Link::Http1 { connection, home, ended: false, spoilt: false } =
+            std::mem::replace(&mut self.link, Link::Done)
+        {
+            home.connections.keep(*connection);
+        }
+    }
+}

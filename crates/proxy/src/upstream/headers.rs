@@ -1,0 +1,189 @@
+//! What passes in each direction (contract of the headers: README, "Headers").
+
+use http::header::{
+    self, ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_TYPE, HeaderMap, HeaderName,
+    HeaderValue, USER_AGENT,
+};
+
+/// The header that tells the service which conversation a request belongs to; mandatory since
+/// September 2026 (upstream.md §5.1).
+pub const SESSION: HeaderName = HeaderName::from_static("x-opencode-session");
+
+/// Our own name; the service asks clients to identify themselves honestly (upstream.md §5.2).
+const PRODUCT: &str = concat!("saros-proxy/", env!("CARGO_PKG_VERSION"));
+
+/// Families of headers that belong to the conversation between client and service.
+const PREFIXES: [&str; 6] =
+    ["anthropic-", "openai-", "x-opencode-", "x-claude-code-", "x-codex-", "x-session-"];
+/// Single headers that do. `content-length` is set anew from the body, which is the same.
+const NAMES: [&str; 8] = [
+    "accept",
+    "content-type",
+    "x-parent-session-id",
+    "session-id",
+    "session_id",
+    "thread-id",
+    "x-client-request-id",
+    "idempotency-key",
+];
+
+/// Headers that speak of one connection only (RFC 9110 §7.6.1), and cookies, which are the
+/// service's with us, not with the client.
+const DROPPED_FROM_ANSWERS: [HeaderName; 9] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::SET_COOKIE,
+    HeaderName::from_static("proxy-connection"),
+];
+
+/// The headers of a request as every attempt sends them, the credential and host excepted.
+/// `session` is `None` when the client's own `x-opencode-session` passes unchanged.
+pub fn outgoing(from_client: &HeaderMap, session: Option<&HeaderValue>) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(16);
+    for (name, value) in from_client {
+        if passes(name) {
+            headers.append(name.clone(), value.clone());
+        }
+    }
+    for name in named_by_connection(from_client) {
+        headers.remove(name);
+    }
+    if let Some(session) = session {
+        headers.insert(SESSION, session.clone());
+    }
+    headers.insert(USER_AGENT, HeaderValue::from_static(PRODUCT));
+    // Error texts come in the language asked for; ours are read by people and tests in English.
+    headers.insert(ACCEPT_LANGUAGE, HeaderValue::from_static("en"));
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    headers
+}
+
+/// Edits an answer's headers in place.
+pub fn incoming(headers: &mut HeaderMap) {
+    if headers.contains_key(header::CONNECTION) {
+        let named: Vec<HeaderName> = named_by_connection(headers).collect();
+        for name in named {
+            headers.remove(name);
+        }
+    }
+    for name in &DROPPED_FROM_ANSWERS {
+        headers.remove(name);
+    }
+}
+
+fn passes(name: &HeaderName) -> bool {
+    if *name == ACCEPT || *name == CONTENT_TYPE {
+        return true;
+    }
+    let name = name.as_str();
+    // Cheap first letters keep the common client headers out of the list search.
+    match name.as_bytes().first() {
+        Some(b'a' | b'c' | b'i' | b'o' | b's' | b't' | b'x') => {
+            NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        }
+        _ => false,
+    }
+}
+
+/// Headers that the sender declared to be for this connection only.
+fn named_by_connection(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> + '_ {
+    headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect()
+    }
+
+    #[test]
+    fn only_the_conversation_goes_upstream() {
+        let sent = outgoing(
+            &map(&[
+                ("accept", "text/event-stream"),
+                ("content-type", "application/json"),
+                ("content-length", "12"),
+                ("anthropic-version", "2023-06-01"),
+                ("anthropic-beta", "a,b"),
+                ("x-claude-code-session-id", "c"),
+                ("x-session-affinity", "ses_1"),
+                ("session_id", "s"),
+                ("idempotency-key", "i"),
+                ("authorization", "Bearer local"),
+                ("x-api-key", "local"),
+                ("x-goog-api-key", "local"),
+                ("cookie", "auth=1"),
+                ("origin", "http://localhost:1"),
+                ("referer", "http://localhost:1"),
+                ("forwarded", "for=1"),
+                ("x-forwarded-for", "10.0.0.1"),
+                ("user-agent", "opencode/1.18.33"),
+                ("accept-encoding", "gzip, br"),
+                ("accept-language", "de"),
+                ("connection", "keep-alive, x-codex-turn"),
+                ("x-codex-turn", "secret of this hop"),
+                ("x-stainless-os", "Linux"),
+                ("host", "127.0.0.1:3000"),
+                ("te", "trailers"),
+            ]),
+            Some(&HeaderValue::from_static("ses_1")),
+        );
+        let mut names: Vec<_> =
+            sent.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        names.sort_unstable();
+        assert_eq!(
+            names,
+            [
+                ("accept", "text/event-stream"),
+                ("accept-encoding", "identity"),
+                ("accept-language", "en"),
+                ("anthropic-beta", "a,b"),
+                ("anthropic-version", "2023-06-01"),
+                ("content-type", "application/json"),
+                ("idempotency-key", "i"),
+                ("session_id", "s"),
+                ("user-agent", PRODUCT),
+                ("x-claude-code-session-id", "c"),
+                ("x-opencode-session", "ses_1"),
+                ("x-session-affinity", "ses_1"),
+            ]
+        );
+    }
+
+    #[test]
+    fn an_own_session_header_passes_unchanged() {
+        let sent = outgoing(&map(&[("x-opencode-session", "mine")]), None);
+        assert_eq!(sent.get(SESSION).unwrap(), "mine");
+    }
+
+    #[test]
+    fn answers_lose_what_belongs_to_the_connection() {
+        let mut headers = map(&[
+            ("content-type", "text/event-stream"),
+            ("connection", "close, x-hop"),
+            ("x-hop", "1"),
+            ("set-cookie", "a=b"),
+            ("transfer-encoding", "chunked"),
+            ("retry-after", "7"),
+            ("cf-ray", "x"),
+        ]);
+        incoming(&mut headers);
+        let names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, ["content-type", "retry-after", "cf-ray"]);
+    }
+}

@@ -1,0 +1,174 @@
+//! One configured key as the edge sees it: its credential ready to send, its paths, its connections.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Uri};
+use saros_core::format::Format;
+use saros_core::id::{KeyId, UpstreamId};
+use saros_core::pool::RosterKey;
+
+use crate::config::{BaseUrl, KeyConfig, Layout};
+use crate::upstream::connections::Connections;
+
+/// See the module documentation.
+#[derive(Debug)]
+pub struct Key {
+    /// Fingerprint of the secret.
+    pub id: KeyId,
+    /// The owner's name for it.
+    pub label: Arc<str>,
+    /// The name as a header can carry it.
+    pub label_value: HeaderValue,
+    /// Where it is used.
+    pub base: BaseUrl,
+    /// Its open connections.
+    pub connections: Connections,
+    pub(crate) bearer: HeaderValue,
+    pub(crate) bare: HeaderValue,
+    pub(crate) authority: HeaderValue,
+    targets: [Target; 3],
+}
+
+/// Where a request goes: HTTP/1.1 sends the path alone, HTTP/2 the whole address.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// `/zen/go/v1/…`.
+    pub path: Uri,
+    /// `https://host/zen/go/v1/…`.
+    pub absolute: Uri,
+}
+
+impl Key {
+    /// Prepares a key. `None` when its secret cannot stand in a header.
+    pub fn new(config: &KeyConfig) -> Option<Self> {
+        let mut bearer =
+            HeaderValue::from_str(&format!("Bearer {}", config.secret.expose())).ok()?;
+        bearer.set_sensitive(true);
+        let mut bare = HeaderValue::from_str(config.secret.expose()).ok()?;
+        bare.set_sensitive(true);
+        let target = |format: Format| Target::new(&config.base, format.endpoint());
+        Some(Self {
+            id: config.secret.key_id(),
+            label: config.label.clone(),
+            label_value: label_value(&config.label),
+            connections: Connections::default(),
+            bearer,
+            bare,
+            authority: HeaderValue::from_str(&config.base.origin.authority()).ok()?,
+            targets: [target(Format::Chat)?, target(Format::Messages)?, target(Format::Responses)?],
+            base: config.base.clone(),
+        })
+    }
+
+    /// Where a request of this format goes; anything else (a query, an unknown route) is built anew.
+    pub fn target(&self, format: Option<Format>, below_v1: &str) -> Option<Target> {
+        let [chat, messages, responses] = &self.targets;
+        let ready = match format {
+            Some(Format::Chat) => chat,
+            Some(Format::Messages) => messages,
+            Some(Format::Responses) => responses,
+            None => return Target::new(&self.base, below_v1),
+        };
+        if format.is_some_and(|format| format.endpoint() == below_v1) {
+            Some(ready.clone())
+        } else {
+            Target::new(&self.base, below_v1)
+        }
+    }
+
+    /// The credential's header: the legacy `/messages` reads only `x-api-key`, everything else
+    /// reads the bearer token (upstream.md §1.1).
+    pub fn credential(&self, below_v1: &str) -> (http::HeaderName, HeaderValue) {
+        let path = below_v1.split(['?', '/']).next();
+        if path == Some("messages") && matches!(self.base.layout, Layout::Legacy { .. }) {
+            (http::HeaderName::from_static("x-api-key"), self.bare.clone())
+        } else {
+            (http::header::AUTHORIZATION, self.bearer.clone())
+        }
+    }
+
+    /// The key as the pool knows it.
+    pub fn roster_entry(&self, upstream: UpstreamId) -> RosterKey {
+        RosterKey { id: self.id, label: self.label.clone(), upstream }
+    }
+}
+
+impl Target {
+    fn new(base: &BaseUrl, below_v1: &str) -> Option<Self> {
+        let path = base.path(below_v1);
+        let absolute = format!("{}{path}", base.origin).parse().ok()?;
+        Some(Self { path: path.parse().ok()?, absolute })
+    }
+}
+
+/// Labels may hold any character; a header holds visible ASCII. What does not fit is
+/// percent-encoded.
+fn label_value(label: &str) -> HeaderValue {
+    let mut text = String::with_capacity(label.len());
+    for byte in label.bytes() {
+        if (byte.is_ascii_graphic() || byte == b' ') && byte != b'%' {
+            text.push(char::from(byte));
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("unnamed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    fn key(base: &str) -> Key {
+        Key::new(&KeyConfig {
+            label: "büro 1".into(),
+            secret: Secret::new("sk-0123456789abcdefghij".to_owned()),
+            base: BaseUrl::parse(base).unwrap(),
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn only_the_legacy_messages_endpoint_gets_x_api_key() {
+        let check = |base, below, name| {
+            assert_eq!(key(base).credential(below).0.as_str(), name, "{base} {below}");
+        };
+        check("https://opencode.ai", "messages", "x-api-key");
+        check("https://opencode.ai", "messages?beta=true", "x-api-key");
+        check("https://opencode.ai", "chat/completions", "authorization");
+        check("https://opencode.ai/inference/go", "messages", "authorization");
+    }
+
+    #[test]
+    fn targets_keep_the_query_and_know_both_layouts() {
+        let check = |base, format, below, absolute: &str| {
+            let target = key(base).target(format, below).unwrap();
+            assert_eq!(target.absolute.to_string(), absolute);
+            assert!(absolute.ends_with(&target.path.to_string()));
+        };
+        let legacy = "https://opencode.ai";
+        let chat = Some(Format::Chat);
+        check(legacy, chat, "chat/completions", "https://opencode.ai/zen/go/v1/chat/completions");
+        check(
+            legacy,
+            Some(Format::Messages),
+            "messages?beta=true",
+            "https://opencode.ai/zen/go/v1/messages?beta=true",
+        );
+        check(
+            "http://127.0.0.1:9/inference/go",
+            chat,
+            "chat/completions",
+            "http://127.0.0.1:9/inference/go/openai/v1/chat/completions",
+        );
+        check(legacy, None, "else/where?x=1", "https://opencode.ai/zen/go/v1/else/where?x=1");
+    }
+
+    #[test]
+    fn a_label_fits_into_a_header_and_a_key_into_no_debug_output() {
+        let key = key("https://opencode.ai");
+        assert_eq!(key.label_value, "b%C3%BCro 1");
+        assert!(!format!("{key:?}").contains("0123456789"));
+    }
+}
