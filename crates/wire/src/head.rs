@@ -178,7 +178,7 @@ fn member<'a>(object: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
 /// An id that can go into a header as it is.
 fn id(text: &[u8]) -> Option<String> {
     let fits = (1..=NAME_LIMIT).contains(&text.len())
-        && text.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'\\');
+        && text.iter().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'));
     fits.then(|| String::from_utf8_lossy(text).into_owned())
 }
 

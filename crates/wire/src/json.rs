@@ -158,6 +158,7 @@ pub(crate) fn ends_in_escape(text: &[u8]) -> bool {
 /// How far the string's text surely goes on behind `from`: blocks in which every quote has exactly
 /// one backslash before it, or three, as in JSON or code within a string within the string. There
 /// are no branches within a block, so that it compiles to vector instructions.
+#[expect(clippy::needless_bitwise_bool, reason = "a lazy operator is a branch")]
 fn escaped_length(inside: &[u8], from: usize) -> usize {
     const BLOCK: usize = 64;
     const BEFORE: usize = 4;

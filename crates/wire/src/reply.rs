@@ -7,7 +7,7 @@
 
 use saros_core::fault::Window;
 use saros_core::format::Format;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 /// What an own answer says. The status goes with the case, not with the kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,33 +86,28 @@ impl Kind {
 /// because that is what clients look for.
 pub fn body(format: Option<Format>, kind: &Kind, message: &str) -> Vec<u8> {
     let (name, code) = kind.names();
+    let message = quoted(message);
     let body = match (kind, format) {
         (Kind::GoUsageLimitError { workspace, limit_name }, _) => {
-            let mut metadata = Map::new();
-            if let Some(workspace) = workspace {
-                metadata.insert("workspace".into(), workspace.as_str().into());
-            }
-            if let Some(window) = limit_name {
-                metadata.insert("limitName".into(), limit(*window).into());
-            }
-            service_limit(name, message, metadata)
+            let workspace =
+                workspace.as_deref().map(|name| format!(r#""workspace":{}"#, quoted(name)));
+            let limit = limit_name.map(|window| format!(r#""limitName":"{}""#, limit(window)));
+            let metadata: Vec<String> = workspace.into_iter().chain(limit).collect();
+            service_limit(name, &message, &metadata.join(","))
         }
-        (Kind::RateLimitError | Kind::FreeUsageLimitError, _) => {
-            service_limit(name, message, Map::new())
+        (Kind::RateLimitError | Kind::FreeUsageLimitError, _) => service_limit(name, &message, ""),
+        (_, Some(Format::Messages)) => {
+            let name = kind.anthropic();
+            format!(r#"{{"type":"error","error":{{"type":"{name}","message":{message}}}}}"#)
         }
-        (_, Some(Format::Messages)) => json!({
-            "type": "error",
-            "error": { "type": kind.anthropic(), "message": message },
-        }),
-        (_, Some(Format::Responses)) => json!({
-            "type": "error",
-            "error": { "type": name, "code": code, "message": message, "param": null },
-        }),
-        (_, Some(Format::Chat) | None) => json!({
-            "error": { "message": message, "type": name, "param": null, "code": code },
-        }),
+        (_, Some(Format::Responses)) => format!(
+            r#"{{"type":"error","error":{{"type":"{name}","code":"{code}","message":{message},"param":null}}}}"#
+        ),
+        (_, Some(Format::Chat) | None) => format!(
+            r#"{{"error":{{"message":{message},"type":"{name}","param":null,"code":"{code}"}}}}"#
+        ),
     };
-    body.to_string().into_bytes()
+    body.into_bytes()
 }
 
 /// One complete event that ends a broken stream, in the form after which clients retry. Send
@@ -121,46 +116,36 @@ pub fn body(format: Option<Format>, kind: &Kind, message: &str) -> Vec<u8> {
 /// OpenCode retries by the message's words, so that should hold "server error" or "try again
 /// later". There is no `[DONE]` behind it: the answer is not whole.
 pub fn stream_error(format: Format, message: &str) -> Vec<u8> {
-    let (event, data) = match format {
-        Format::Chat => (
-            "",
-            json!({ "error": { "message": message, "type": "server_error", "code": "server_error" } }),
+    let message = quoted(message);
+    let event = match format {
+        Format::Chat => format!(
+            r#"data: {{"error":{{"message":{message},"type":"server_error","code":"server_error"}}}}"#
         ),
-        Format::Messages => (
-            "event: error\n",
-            json!({
-                "type": "error",
-                "error": { "type": "overloaded_error", "message": message },
-            }),
+        Format::Messages => format!(
+            "event: error\n\
+             data: {{\"type\":\"error\",\"error\":{{\"type\":\"overloaded_error\",\"message\":{message}}}}}"
         ),
-        Format::Responses => (
-            "event: response.failed\n",
-            json!({
-                "type": "response.failed",
-                "sequence_number": 0,
-                "response": {
-                    "id": "",
-                    "object": "response",
-                    "created_at": 0,
-                    "status": "failed",
-                    "error": { "code": "server_error", "message": message },
-                    "incomplete_details": null,
-                    "model": "",
-                    "output": [],
-                    "usage": null,
-                },
-            }),
+        Format::Responses => format!(
+            "event: response.failed\n\
+             data: {{\"type\":\"response.failed\",\"sequence_number\":0,\"response\":{{\"id\":\"\",\
+             \"object\":\"response\",\"created_at\":0,\"status\":\"failed\",\
+             \"error\":{{\"code\":\"server_error\",\"message\":{message}}},\
+             \"incomplete_details\":null,\"model\":\"\",\"output\":[],\"usage\":null}}}}"
         ),
     };
-    format!("{event}data: {data}\n\n").into_bytes()
+    format!("{event}\n\n").into_bytes()
 }
 
-fn service_limit(name: &str, message: &str, metadata: Map<String, Value>) -> Value {
-    json!({
-        "type": "error",
-        "error": { "type": name, "message": message },
-        "metadata": metadata,
-    })
+/// The form of the service's own 429.
+fn service_limit(name: &str, message: &str, metadata: &str) -> String {
+    format!(
+        r#"{{"type":"error","error":{{"type":"{name}","message":{message}}},"metadata":{{{metadata}}}}}"#
+    )
+}
+
+/// `text` as a JSON string.
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
 }
 
 /// The service's word for a window.
