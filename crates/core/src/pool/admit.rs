@@ -37,7 +37,11 @@ impl Pool {
             return self.wait(model, trail, waiter);
         }
         match nothing_to_lose(&rows, trail) {
-            Some(row) => self.grant(row, trial, ask, trail),
+            Some(row) if self.has_room(row.account, row.in_flight) => {
+                self.grant(row, trial, ask, trail)
+            }
+            // Soon, not in the hour for which the model is held.
+            Some(_) => Admission::Refuse(Refusal::QueueFull),
             None => Admission::Refuse(self.refusal(&rows, trail)),
         }
     }
@@ -105,18 +109,23 @@ impl Pool {
         }
         let stand = key.stand(self.upstreams.phase(key.upstream, self.now), self.now);
         let stand = account.stand_for(model, account.stand(stand, self.now), self.now);
-        let limit = self.rules.max_concurrent;
         if let Some(block) = stand.block {
             Fit::Blocked(block)
         } else if tried.contains(&key.account) {
             Fit::Tried
-        } else if limit > 0 && in_flight.saturating_add(self.queue.promised(account.id)) >= limit {
+        } else if !self.has_room(account.id, in_flight) {
             Fit::Full
         } else if stand.trial {
             Fit::Trial
         } else {
             Fit::Usable
         }
+    }
+
+    /// Is there a slot left on the account that nobody was promised?
+    fn has_room(&self, account: AccountId, in_flight: u32) -> bool {
+        let limit = self.rules.max_concurrent;
+        limit == 0 || in_flight.saturating_add(self.queue.promised(account)) < limit
     }
 
     /// Of several keys of one account, the first that works.

@@ -72,6 +72,11 @@ impl Models {
         self.map.values().flat_map(|model| [model.held, model.breaker.until()]).flatten()
     }
 
+    #[cfg(test)]
+    pub(super) fn breakers(&self) -> impl Iterator<Item = &Breaker> {
+        self.map.values().map(|model| &model.breaker)
+    }
+
     pub(super) fn shift(&mut self, span: i64) {
         for model in self.map.values_mut() {
             model.breaker.shift(span);

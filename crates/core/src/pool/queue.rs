@@ -100,7 +100,9 @@ impl Queue {
 
     /// Drops the lost, and takes back the promises of those whose time is up. Tells those who sleep.
     fn end_times(&mut self, now: Millis, effects: &mut Effects) {
-        self.waiters.retain(|waiter| now.since(waiter.deadline) < LOST);
+        // Those who sleep are woken first, however far the clock has jumped.
+        self.waiters
+            .retain(|waiter| waiter.call != Call::Called || now.since(waiter.deadline) < LOST);
         for waiter in self.waiters.iter_mut().filter(|waiter| waiter.deadline <= now) {
             if waiter.call == Call::Waits {
                 effects.wake.push(waiter.ticket);

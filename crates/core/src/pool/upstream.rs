@@ -44,6 +44,11 @@ impl Upstreams {
         self.list.iter().filter_map(|upstream| upstream.breaker.until())
     }
 
+    #[cfg(test)]
+    pub(super) fn breakers(&self) -> impl Iterator<Item = &Breaker> {
+        self.list.iter().map(|upstream| &upstream.breaker)
+    }
+
     pub(super) fn shift(&mut self, span: i64) {
         for upstream in &mut self.list {
             upstream.breaker.shift(span);

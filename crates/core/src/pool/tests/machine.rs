@@ -1,1 +1,445 @@
-//! Later.
+//! Random sequences of everything an edge can do, in any order, with clocks that jump.
+//!
+//! The reference is bookkeeping, not a second pool: what must hold is stated as invariants that are
+//! checked after each step, and as promises that are checked when the dust has settled.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use proptest::test_runner::Config;
+use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
+
+use super::*;
+use crate::breaker::{Breaker, Phase};
+use crate::id::TicketId;
+use crate::select::Fit;
+use crate::time::{DAY, HOUR, MINUTE};
+
+const MODELS: [&str; 3] = ["a", "b", "c"];
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    /// A new request.
+    Enter { model: usize, route: bool },
+    /// A request that is not in flight asks.
+    Ask { pick: usize },
+    /// Headers of a 2xx arrive.
+    Answer { pick: usize },
+    /// An attempt ends.
+    Settle { pick: usize, end: usize },
+    /// An attempt that has ended ends again.
+    SettleAgain { pick: usize },
+    /// A client goes away.
+    Leave { pick: usize },
+    /// The configuration is applied.
+    Apply { keys: u8, fresh: bool, limit: u32, moved: bool },
+    /// The clock jumps.
+    Jump { span: i64 },
+    /// The edge's timer fires.
+    Tick,
+}
+
+fn end(end: usize, key: KeyId) -> Outcome {
+    let workspace = format!("w{}", key.0 % 3);
+    let fault = match end {
+        0 => return Outcome::Served(Bill::NOTHING),
+        1 => return Outcome::Abandoned(Bill::NOTHING),
+        2 => return Outcome::Cut(Bill::NOTHING, of_trouble(Trouble::CutReset)),
+        3 => error(401, "AuthError"),
+        4 => error(401, "CreditsError"),
+        5 => quota(1_800, &workspace),
+        6 => after(429, "RateLimitError", 60),
+        7 => after(429, "FreeUsageLimitError", 600),
+        8 => error(429, "provider"),
+        9 => error(403, "RegionError"),
+        10 => error(403, "never seen"),
+        11 => error(503, "api_error"),
+        12 => of_trouble(Trouble::Connect),
+        13 => of_trouble(Trouble::Reset),
+        14 => of_trouble(Trouble::HeaderTimeout),
+        15 => error(400, "invalid_request_error"),
+        _ => server_error(),
+    };
+    Outcome::Faulted(fault)
+}
+
+struct Reference;
+
+impl ReferenceStateMachine for Reference {
+    type State = ();
+    type Transition = Step;
+
+    fn init_state() -> BoxedStrategy<()> {
+        Just(()).boxed()
+    }
+
+    fn transitions((): &()) -> BoxedStrategy<Step> {
+        let pick = any::<prop::sample::Index>().prop_map(|index| index.index(1_000));
+        prop_oneof![
+            6 => (0..MODELS.len(), prop::bool::weighted(0.1))
+                .prop_map(|(model, route)| Step::Enter { model, route }),
+            12 => pick.clone().prop_map(|pick| Step::Ask { pick }),
+            5 => pick.clone().prop_map(|pick| Step::Answer { pick }),
+            9 => (pick.clone(), 0_usize..20).prop_map(|(pick, end)| Step::Settle { pick, end }),
+            1 => pick.clone().prop_map(|pick| Step::SettleAgain { pick }),
+            1 => pick.prop_map(|pick| Step::Leave { pick }),
+            1 => (1_u8..64, any::<bool>(), 0_u32..3, prop::bool::weighted(0.2))
+                .prop_map(|(keys, fresh, limit, moved)| Step::Apply { keys, fresh, limit, moved }),
+            2 => prop_oneof![-HOUR..HOUR, 0..MINUTE, 0..DAY].prop_map(|span| Step::Jump { span }),
+            2 => Just(Step::Tick),
+        ]
+        .boxed()
+    }
+
+    fn apply((): (), _: &Step) {}
+}
+
+#[derive(Debug)]
+struct Request {
+    ask: Ask,
+    trail: Trail,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Idle,
+    Waits { until: Millis },
+    Woken,
+    Flies { lease: LeaseId, key: KeyId },
+}
+
+#[derive(Debug)]
+struct Edge {
+    pool: Pool,
+    now: Millis,
+    requests: BTreeMap<TicketId, Request>,
+    ended: Vec<LeaseId>,
+    /// Keys that were said to be dead, until when.
+    dead: BTreeMap<KeyId, Millis>,
+}
+
+impl Edge {
+    fn flying(&self) -> Vec<(TicketId, LeaseId, KeyId)> {
+        let flies = |(ticket, request): (&TicketId, &Request)| match request.stage {
+            Stage::Flies { lease, key } => Some((*ticket, lease, key)),
+            _ => None,
+        };
+        self.requests.iter().filter_map(flies).collect()
+    }
+
+    fn resting(&self) -> Vec<TicketId> {
+        let rests = |request: &Request| !matches!(request.stage, Stage::Flies { .. });
+        self.requests.iter().filter(|(_, request)| rests(request)).map(|(id, _)| *id).collect()
+    }
+
+    fn take(&mut self, effects: Effects) {
+        for ticket in effects.wake {
+            let request = self.requests.get_mut(&ticket).expect("only waiters are woken");
+            assert!(matches!(request.stage, Stage::Waits { .. }), "woken once: {request:?}");
+            request.stage = Stage::Woken;
+        }
+        for notice in effects.notices {
+            match notice {
+                Notice::Dead { key, until, .. } => {
+                    let account = self.account(key);
+                    let whole = !matches!(self.why(key), Some(FaultKind::KeyRefused));
+                    for other in self.pool.keys.iter().map(|key| key.id).collect::<Vec<_>>() {
+                        if other == key || (whole && self.account(other) == account) {
+                            self.dead.insert(other, until);
+                        }
+                    }
+                }
+                Notice::Cooling { until, .. } => assert!(until > self.now),
+                _ => {}
+            }
+        }
+    }
+
+    fn why(&self, key: KeyId) -> Option<FaultKind> {
+        let standings = self.pool.standings(self.now);
+        standings.iter().find(|standing| standing.key == key).and_then(|standing| standing.why)
+    }
+
+    fn account(&self, key: KeyId) -> Option<crate::id::AccountId> {
+        self.pool.keys.iter().find(|known| known.id == key).map(|known| known.account)
+    }
+
+    fn load(&self, key: KeyId) -> usize {
+        let account = self.account(key);
+        self.flying().iter().filter(|(_, _, other)| self.account(*other) == account).count()
+    }
+
+    fn ask(&mut self, ticket: TicketId) {
+        let Some(request) = self.requests.get(&ticket) else { return };
+        let (ask, trail) = (request.ask.clone(), request.trail.clone());
+        let (admission, effects) = self.pool.admit(&ask, &trail, self.now);
+        let stage = match admission {
+            Admission::Go(grant) => {
+                self.check_grant(&grant, &trail);
+                Stage::Flies { lease: grant.lease, key: grant.key }
+            }
+            Admission::Wait { until } => {
+                assert!(until > self.now && self.pool.rules.max_concurrent > 0);
+                Stage::Waits { until }
+            }
+            Admission::Refuse(refusal) => {
+                assert!(refusal != Refusal::LastAttempt || trail.last.is_some(), "no attempt");
+                self.requests.remove(&ticket);
+                self.take(effects);
+                return;
+            }
+        };
+        self.requests.get_mut(&ticket).expect("asked").stage = stage;
+        self.take(effects);
+    }
+
+    fn check_grant(&self, grant: &Grant, trail: &Trail) {
+        let account = self.account(grant.key);
+        assert!(account.is_some());
+        for (tried, _) in &trail.tried {
+            assert_ne!(self.account(*tried), account, "tried twice");
+        }
+        let limit = self.pool.rules.max_concurrent as usize;
+        assert!(limit == 0 || self.load(grant.key) < limit, "more than the limit");
+        if let Some(until) = self.dead.get(&grant.key) {
+            assert!(*until <= self.now && grant.trial, "dead until {until:?}: {grant:?}");
+        }
+        let ambiguous = trail.tried.iter().filter(|(_, kind)| kind.ambiguous()).count();
+        assert!(ambiguous <= 1, "repeated twice");
+        assert_eq!(grant.replay, ambiguous == 1);
+    }
+
+    fn settle(&mut self, (ticket, lease, key): (TicketId, LeaseId, KeyId), outcome: Outcome) {
+        if matches!(outcome, Outcome::Served(_) | Outcome::Cut(..)) {
+            self.revived(lease);
+        }
+        let fault = match &outcome {
+            Outcome::Faulted(fault) | Outcome::Cut(_, fault) => Some(fault.clone()),
+            Outcome::Served(_) | Outcome::Abandoned(_) => None,
+        };
+        let request = self.requests.get_mut(&ticket).expect("in flight");
+        request.stage = Stage::Idle;
+        match fault {
+            Some(fault) => request.trail.record(key, fault),
+            None => drop(self.requests.remove(&ticket)),
+        }
+        let effects = self.pool.settle(lease, outcome, self.now);
+        self.ended.push(lease);
+        self.take(effects);
+    }
+
+    /// A dead key's own trial is answered.
+    fn revived(&mut self, lease: LeaseId) {
+        let open = self.pool.leases.get_mut(lease).map(|lease| (lease.blameless, lease.answered));
+        if open != Some((false, false)) {
+            return;
+        }
+        let revived = self.pool.keys.iter().filter(|key| {
+            let barred = self.pool.accounts.get(key.slot).is_some_and(|a| a.barred.tries(lease));
+            key.refused.tries(lease) || barred
+        });
+        for id in revived.map(|key| key.id).collect::<Vec<_>>() {
+            self.dead.remove(&id);
+        }
+    }
+
+    fn jump(&mut self, span: i64) {
+        self.now = self.now.plus(span);
+        if span < 0 {
+            for until in self.dead.values_mut() {
+                *until = until.plus(span);
+            }
+            for request in self.requests.values_mut() {
+                if let Stage::Waits { until } = &mut request.stage {
+                    *until = until.plus(span);
+                }
+            }
+        }
+        self.tick();
+    }
+
+    fn tick(&mut self) {
+        let effects = self.pool.tick(self.now);
+        self.take(effects);
+        assert!(self.pool.due().is_none_or(|due| due > self.now), "the timer would spin");
+    }
+
+    fn reload(&mut self, mask: u8, fresh: bool, limit: u32, moved: bool) {
+        let chosen = (1..=6_u64).filter(|id| mask >> (id - 1) & 1 == 1);
+        let keys: Vec<_> = chosen.map(|id| key(id, u16::from(moved && id % 2 == 0))).collect();
+        if fresh || moved {
+            self.dead.clear();
+        }
+        self.dead.retain(|id, _| keys.iter().any(|key| key.id == *id));
+        let rules = Rules { max_concurrent: limit, ..Rules::default() };
+        let effects = self.pool.apply(Roster { keys, rules }, fresh, self.now);
+        // A move away from another upstream forgives as well.
+        if !moved {
+            let standings = self.pool.standings(self.now);
+            self.dead.retain(|id, _| {
+                standings
+                    .iter()
+                    .any(|s| s.key == *id && matches!(s.state, State::Dead | State::Trial))
+            });
+        }
+        self.take(effects);
+    }
+
+    fn step(&mut self, step: Step) {
+        let flying = self.flying();
+        let flight = |pick: usize| flying.get(pick.checked_rem(flying.len())?).copied();
+        let resting = self.resting();
+        let rest = |pick: usize| resting.get(pick.checked_rem(resting.len())?).copied();
+        match step {
+            Step::Enter { model, route } => {
+                let trail = self.pool.enter(self.now);
+                let format = (!route).then_some(Format::Chat);
+                let ask = Ask { format, ..ask(MODELS[model]) };
+                let ticket = trail.ticket;
+                self.requests.insert(ticket, Request { ask, trail, stage: Stage::Idle });
+                self.ask(ticket);
+            }
+            Step::Ask { pick } => {
+                if let Some(ticket) = rest(pick) {
+                    self.ask(ticket);
+                }
+            }
+            Step::Answer { pick } => {
+                if let Some((_, lease, _)) = flight(pick) {
+                    self.revived(lease);
+                    let effects = self.pool.answered(lease, self.now);
+                    self.take(effects);
+                }
+            }
+            Step::Settle { pick, end: kind } => {
+                if let Some(flight) = flight(pick) {
+                    self.settle(flight, end(kind, flight.2));
+                }
+            }
+            Step::SettleAgain { pick } => {
+                if let Some(lease) = pick.checked_rem(self.ended.len()).map(|i| self.ended[i]) {
+                    let effects = self.pool.settle(lease, end(3, KeyId(1)), self.now);
+                    self.take(effects);
+                }
+            }
+            Step::Leave { pick } => {
+                if let Some(ticket) = rest(pick) {
+                    self.requests.remove(&ticket);
+                    let effects = self.pool.leave(ticket, self.now);
+                    self.take(effects);
+                }
+            }
+            Step::Apply { keys, fresh, limit, moved } => self.reload(keys, fresh, limit, moved),
+            Step::Jump { span } => self.jump(span),
+            Step::Tick => {
+                self.now = self.pool.due().unwrap_or(self.now).max(self.now);
+                self.tick();
+            }
+        }
+    }
+
+    fn check(&self) {
+        let pool = &self.pool;
+        let flying = self.flying();
+        assert_eq!(pool.in_flight(), flying.len());
+        let open: BTreeSet<_> = pool.leases.iter().map(|(id, _)| id).collect();
+        assert_eq!(open, flying.iter().map(|(_, lease, _)| *lease).collect());
+        for key in &pool.keys {
+            let own = flying.iter().filter(|(_, _, id)| *id == key.id).count();
+            assert_eq!(key.in_flight as usize, own, "{key:?}");
+            assert!(!key.retired || own > 0, "retired without a lease");
+            assert_eq!(pool.accounts[key.slot].id, key.account);
+        }
+        let sum: usize = pool.standings(self.now).iter().map(|s| s.in_flight as usize).sum();
+        assert!(sum <= flying.len());
+        self.check_trials(&open);
+        self.check_waiters();
+    }
+
+    fn check_trials(&self, open: &BTreeSet<LeaseId>) {
+        let free = |breaker: &Breaker| {
+            breaker.phase(self.now, None) != Phase::Trying
+                || open.iter().any(|lease| breaker.tries(*lease))
+        };
+        for account in &self.pool.accounts {
+            assert!(free(&account.barred) && free(&account.breaker), "leaked: {account:?}");
+        }
+        assert!(self.pool.keys.iter().all(|key| free(&key.refused)));
+        assert!(self.pool.models.breakers().all(free));
+        assert!(self.pool.upstreams.breakers().all(free));
+    }
+
+    /// Nobody sleeps while it could run, or while there is nothing to wait for.
+    fn check_waiters(&self) {
+        for request in self.requests.values() {
+            if let Stage::Waits { until } = request.stage {
+                assert!(self.now < until, "overslept");
+                let rows = self.pool.candidates(&request.ask, &request.trail);
+                assert!(rows.iter().all(|row| !row.fit.runs()), "sleeps beside a free slot");
+                assert!(rows.iter().any(|row| row.fit == Fit::Full), "sleeps for nothing");
+            }
+        }
+    }
+
+    /// When everything has ended and every span has passed, everybody can go.
+    fn settle_dust(&mut self) {
+        for flight in self.flying() {
+            self.settle(flight, Outcome::Abandoned(Bill::NOTHING));
+        }
+        self.jump(self.pool.rules.queue_timeout);
+        let asleep = |request: &Request| matches!(request.stage, Stage::Waits { .. });
+        assert!(!self.requests.values().any(asleep), "never woken");
+        for ticket in self.resting() {
+            let effects = self.pool.leave(ticket, self.now);
+            self.requests.remove(&ticket);
+            self.take(effects);
+        }
+        self.jump(3 * DAY);
+        assert_eq!((self.pool.in_flight(), self.pool.due()), (0, None));
+        for model in MODELS {
+            let trail = self.pool.enter(self.now);
+            let (admission, effects) = self.pool.admit(&ask(model), &trail, self.now);
+            assert!(matches!(admission, Admission::Go(_)), "{model}: {admission:?}");
+            self.take(effects);
+            if let Admission::Go(grant) = admission {
+                let effects = self.pool.settle(grant.lease, end(1, grant.key), self.now);
+                self.take(effects);
+            }
+        }
+    }
+}
+
+impl StateMachineTest for Edge {
+    type SystemUnderTest = Self;
+    type Reference = Reference;
+
+    fn init_test((): &()) -> Self {
+        let mut pool = Pool::new();
+        let rules = Rules { max_concurrent: 2, ..Rules::default() };
+        let _started = pool.apply(Roster { keys: keys(5), rules }, false, START);
+        Self {
+            pool,
+            now: START,
+            requests: BTreeMap::new(),
+            ended: Vec::new(),
+            dead: BTreeMap::new(),
+        }
+    }
+
+    fn apply(mut state: Self, (): &(), step: Step) -> Self {
+        state.step(step);
+        state.check();
+        state
+    }
+
+    fn teardown(mut state: Self, (): ()) {
+        state.settle_dust();
+    }
+}
+
+prop_state_machine! {
+    #![proptest_config(Config { failure_persistence: None, ..Config::default() })]
+    #[test]
+    fn the_pool_keeps_its_promises(sequential 1..120 => Edge);
+}
