@@ -254,7 +254,10 @@ fn derived_session_ids_look_like_opencodes_and_differ_by_client() {
     assert_ne!(id, session_id("token-1", 8));
     // Written down: an upgrade must not tear conversations apart.
     assert_eq!(session_id("client", 1), "ses_Bf5Wgka8gwEQNDZcuJ6R1GmFYf");
-    assert_eq!(chat(&[("system", json!("s")), ("user", json!("u"))]).opening, Some(0));
+    assert_eq!(
+        chat(&[("system", json!("s")), ("user", json!("u"))]).opening,
+        Some(177_694_597_062_834_699_363_655_988_298_056_496_804)
+    );
 }
 
 /// The service's `/"model"\s*:\s*"([^"]+)"/`, by trying every place.
