@@ -1,0 +1,181 @@
+//! Processes that end in time and leave none behind.
+
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::failure::{Failure, Outcome};
+
+/// A process that ended by itself.
+#[derive(Debug)]
+pub struct Finished {
+    /// How.
+    pub status: ExitStatus,
+    /// All of its stdout.
+    pub stdout: String,
+    /// All of its stderr.
+    pub stderr: String,
+}
+
+impl Finished {
+    /// Both outputs, titled.
+    pub fn told(&self) -> String {
+        format!("{}\nstdout:\n{}\nstderr:\n{}", self.status, self.stdout, self.stderr)
+    }
+}
+
+/// Runs a program to its end.
+///
+/// # Errors
+/// When it cannot be started, or has not ended in time. Then its whole process group is killed.
+pub fn run(mut command: Command, limit: Duration) -> Outcome<Finished> {
+    let running = Running::start(&mut command)?;
+    let status = running.wait(limit);
+    let (stdout, stderr) = (running.stdout(), running.stderr());
+    match status {
+        Some(status) => Ok(Finished { status, stdout, stderr }),
+        None => Err(Failure::new(format!("{command:?} did not end within {limit:?}"))
+            .with("its stdout", &stdout)
+            .with("its stderr", &stderr)),
+    }
+}
+
+/// A process in a group of its own; the group is killed when this is dropped.
+pub struct Running {
+    group: u32,
+    lines: Mutex<Receiver<String>>,
+    ended: Mutex<Receiver<ExitStatus>>,
+    status: Mutex<Option<ExitStatus>>,
+    stdout: Arc<Mutex<String>>,
+    stderr: Arc<Mutex<String>>,
+}
+
+impl Running {
+    /// Starts a program.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(command: &mut Command) -> Outcome<Self> {
+        command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child =
+            command.spawn().map_err(|error| Failure::new(format!("{command:?}: {error}")))?;
+        let (tell_line, lines) = mpsc::channel();
+        let (tell_end, ended) = mpsc::channel();
+        let (stdout, stderr) = (Arc::default(), Arc::default());
+        let readers = [
+            child.stdout.take().map(|pipe| read(pipe, Arc::clone(&stdout), tell_line.clone())),
+            child.stderr.take().map(|pipe| read(pipe, Arc::clone(&stderr), tell_line)),
+        ];
+        let group = child.id();
+        thread::spawn(move || tell_end.send(wait(child, readers)));
+        let (lines, ended) = (Mutex::new(lines), Mutex::new(ended));
+        Ok(Self { group, lines, ended, status: Mutex::default(), stdout, stderr })
+    }
+
+    /// Waits for a line of either output that the function takes something from.
+    ///
+    /// # Errors
+    /// When the process ends, or the time is up, without such a line.
+    pub fn line<T>(&self, limit: Duration, wanted: impl Fn(&str) -> Option<T>) -> Outcome<T> {
+        let deadline = Instant::now() + limit;
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match lines.recv_timeout(left) {
+                Ok(line) => {
+                    if let Some(found) = wanted(&line) {
+                        return Ok(found);
+                    }
+                }
+                Err(reason) => {
+                    let why = match reason {
+                        RecvTimeoutError::Timeout => format!("not within {limit:?}"),
+                        RecvTimeoutError::Disconnected => "it ended".to_owned(),
+                    };
+                    return Err(Failure::new(format!("the awaited line did not come: {why}"))
+                        .with("stdout", &self.stdout())
+                        .with("stderr", &self.stderr()));
+                }
+            }
+        }
+    }
+
+    /// Waits for the end; `None` when the time is up.
+    pub fn wait(&self, limit: Duration) -> Option<ExitStatus> {
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        if status.is_none() {
+            let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+            *status = ended.recv_timeout(limit).ok();
+        }
+        *status
+    }
+
+    /// What it wrote to stdout so far.
+    pub fn stdout(&self) -> String {
+        self.stdout.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What it wrote to stderr so far.
+    pub fn stderr(&self) -> String {
+        self.stderr.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks it to end (SIGTERM, to the process alone).
+    pub fn terminate(&self) {
+        signal("-TERM", &self.group.to_string());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        signal("-KILL", &format!("-{}", self.group));
+    }
+}
+
+/// `kill` as a program: the standard library has no signals. A process that is gone is fine.
+fn signal(name: &str, target: &str) {
+    let mut kill = Command::new("kill");
+    kill.args([name, "--", target]).stdout(Stdio::null()).stderr(Stdio::null());
+    drop(kill.status());
+}
+
+type Reader = thread::JoinHandle<()>;
+
+fn read(
+    pipe: impl Read + Send + 'static,
+    text: Arc<Mutex<String>>,
+    tell: Sender<String>,
+) -> Reader {
+    thread::spawn(move || {
+        for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8_lossy(&line).into_owned();
+            {
+                let mut text = text.lock().unwrap_or_else(PoisonError::into_inner);
+                text.push_str(&line);
+                text.push('\n');
+            }
+            drop(tell.send(line)); // nobody may be waiting for lines any more
+        }
+    })
+}
+
+/// The end of the process, once its outputs have been read to their ends. What it left running
+/// would hold them open, so its group is killed first.
+fn wait(mut child: Child, readers: [Option<Reader>; 2]) -> ExitStatus {
+    let status = loop {
+        match child.wait() {
+            Ok(status) => break status,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => break ExitStatus::default(),
+        }
+    };
+    signal("-KILL", &format!("-{}", child.id()));
+    for reader in readers.into_iter().flatten() {
+        drop(reader.join());
+    }
+    status
+}
