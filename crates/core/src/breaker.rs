@@ -157,13 +157,13 @@ impl Breaker {
         Some(now.plus(span))
     }
 
-    /// Makes `lease` the trial, if one may pass.
-    pub fn try_out(&mut self, lease: LeaseId, now: Millis, patience: Option<i64>) {
-        if self.phase(now, patience) == Phase::HalfOpen
-            && let Some(opening) = &mut self.opening
-        {
+    /// Makes `lease` the trial, if one may pass. Returns whether it did.
+    pub fn try_out(&mut self, lease: LeaseId, now: Millis, patience: Option<i64>) -> bool {
+        let half_open = self.phase(now, patience) == Phase::HalfOpen;
+        if let Some(opening) = self.opening.as_mut().filter(|_| half_open) {
             opening.trial = Some((lease, now));
         }
+        half_open
     }
 
     /// Is `lease` its trial?
@@ -277,9 +277,9 @@ mod tests {
         let mut breaker = half_open();
         assert_eq!(breaker.phase(Millis(99), None), Phase::Open { until: Millis(100) });
         assert_eq!(breaker.phase(Millis(100), None), Phase::HalfOpen);
-        breaker.try_out(LEASE, Millis(100), None);
+        assert!(breaker.try_out(LEASE, Millis(100), None));
         assert_eq!(breaker.phase(Millis(100), None), Phase::Trying);
-        breaker.try_out(LeaseId(2), Millis(101), None);
+        assert!(!breaker.try_out(LeaseId(2), Millis(101), None));
         assert!(breaker.tries(LEASE) && !breaker.tries(LeaseId(2)));
     }
 
@@ -306,7 +306,7 @@ mod tests {
     #[test]
     fn a_freed_trial_judges_nobody() {
         let mut breaker = half_open();
-        breaker.try_out(LEASE, Millis(100), None);
+        assert!(breaker.try_out(LEASE, Millis(100), None));
         breaker.free(LeaseId(7));
         assert_eq!(breaker.phase(Millis(100), None), Phase::Trying);
         breaker.free(LEASE);
@@ -316,7 +316,7 @@ mod tests {
     #[test]
     fn patience_ends_a_trials_privilege_only_where_asked() {
         let mut breaker = half_open();
-        breaker.try_out(LEASE, Millis(100), None);
+        assert!(breaker.try_out(LEASE, Millis(100), None));
         let late = Millis(100).plus(PATIENCE);
         assert_eq!(breaker.phase(late, Some(PATIENCE)), Phase::HalfOpen);
         assert_eq!(breaker.phase(late, None), Phase::Trying);
@@ -325,11 +325,11 @@ mod tests {
     #[test]
     fn a_pardon_restores_what_was_before() {
         let mut breaker = half_open();
-        breaker.try_out(LEASE, Millis(100), None);
+        assert!(breaker.try_out(LEASE, Millis(100), None));
         breaker.fail(LEASE, WHY, Some(9), Millis(100), GROWTH);
         breaker.pardon();
         assert_eq!(breaker.phase(Millis(100), None), Phase::HalfOpen);
-        breaker.try_out(LEASE, Millis(100), None);
+        assert!(breaker.try_out(LEASE, Millis(100), None));
         assert_eq!(breaker.fail(LEASE, WHY, None, Millis(100), GROWTH), Some(Millis(300)));
         let mut fresh = half_open();
         fresh.pardon();

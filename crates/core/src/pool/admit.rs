@@ -10,7 +10,7 @@ use super::model::memorable;
 use super::{Admission, Ask, Grant, Pool, Refusal, Rows, Trail};
 use crate::breaker::{Growth, PATIENCE, Phase};
 use crate::fault::{Fault, FaultKind, Rotation, Verdict};
-use crate::id::{AccountId, KeyId};
+use crate::id::{AccountId, KeyId, LeaseId};
 use crate::select::{Candidate, Fit, Guard, round_robin};
 use crate::time::Millis;
 
@@ -24,22 +24,19 @@ impl Pool {
             return Admission::Refuse(Refusal::LastAttempt);
         }
         let model = memorable(ask.model.as_ref());
-        let trial = match self.gate(model) {
-            Ok(trial) => trial,
-            Err(refusal) => return Admission::Refuse(after(trail, refusal)),
-        };
+        if let Err(refusal) = self.gate(model) {
+            return Admission::Refuse(after(trail, refusal));
+        }
         let rows = self.rows_for(model, trail.tried.iter().map(|(key, _)| *key));
         let last = rows.iter().position(|row| Some(row.key) == self.last);
         if let Some(row) = round_robin::choose(&rows, last).and_then(|index| rows.get(index)) {
-            return self.grant(*row, trial, ask, trail);
+            return self.grant(*row, ask, trail);
         }
         if rows.iter().any(|row| row.fit == Fit::Full) {
             return self.wait(model, trail, waiter);
         }
         match nothing_to_lose(&rows, trail) {
-            Some(row) if self.has_room(row.account, row.in_flight) => {
-                self.grant(row, trial, ask, trail)
-            }
+            Some(row) if self.has_room(row.account, row.in_flight) => self.grant(row, ask, trail),
             // Soon, not in the hour for which the model is held.
             Some(_) => Admission::Refuse(Refusal::QueueFull),
             None => Admission::Refuse(self.refusal(&rows, trail)),
@@ -66,16 +63,14 @@ impl Pool {
         ask.format.is_some() && rotates && unserved
     }
 
-    /// What is known about the model: whether the request would be its breaker's trial, or why it
-    /// cannot go.
-    pub(super) fn gate(&self, model: Option<&Arc<str>>) -> Result<bool, Refusal> {
-        let Some(model) = self.models.get(model) else { return Ok(false) };
+    /// What is known about the model may keep everybody from asking for it.
+    pub(super) fn gate(&self, model: Option<&Arc<str>>) -> Result<(), Refusal> {
+        let Some(model) = self.models.get(model) else { return Ok(()) };
         if let Some(until) = model.held(self.now) {
             return Err(Refusal::FreeLimit { until });
         }
         match model.phase(self.now) {
-            Phase::Closed => Ok(false),
-            Phase::HalfOpen => Ok(true),
+            Phase::Closed | Phase::HalfOpen => Ok(()),
             Phase::Open { until } => Err(Refusal::ModelOpen { until }),
             Phase::Trying => Err(Refusal::ModelOpen { until: self.now.plus(Growth::MODEL.first) }),
         }
@@ -138,39 +133,46 @@ impl Pool {
         own().find(works).or_else(|| own().next()).map(|key| key.id)
     }
 
-    fn grant(&mut self, row: Candidate, trial: bool, ask: &Ask, trail: &Trail) -> Admission {
-        let (now, model) = (self.now, memorable(ask.model.as_ref()));
-        let trial = trial || row.fit == Fit::Trial;
+    fn grant(&mut self, row: Candidate, ask: &Ask, trail: &Trail) -> Admission {
+        let model = memorable(ask.model.as_ref());
         let lease = self.leases.open(Lease {
             key: row.key,
             model: model.cloned(),
             blameless: ask.format.is_none(),
-            trial,
+            trial: false,
             answered: false,
-            begun: now,
+            begun: self.now,
         });
-        let mut upstream = None;
-        if let Some((key, account)) = self.key_mut(row.key) {
+        if let Some((key, _)) = self.key_mut(row.key) {
             key.in_flight += 1;
-            upstream = Some(key.upstream);
-            key.refused.try_out(lease, now, None);
-            account.barred.try_out(lease, now, None);
-            account.breaker.try_out(lease, now, Some(PATIENCE));
         }
-        if trial {
-            if let Some(upstream) = upstream.and_then(|id| self.upstreams.get_mut(id)) {
-                upstream.breaker.try_out(lease, now, Some(PATIENCE));
-            }
-            if let Some(model) = self.models.get_mut(model) {
-                model.breaker.try_out(lease, now, Some(PATIENCE));
-            }
+        let trial = self.take_trials(lease, row.key, model);
+        if trial && let Some(lease) = self.leases.get_mut(lease) {
+            lease.trial = true;
         }
         if trail.last.as_ref().is_some_and(|last| last.verdict == Verdict::Maybe) {
-            self.budget.spend(now);
+            self.budget.spend(self.now);
         }
         self.last = Some(row.key);
         let replay = trail.tried.iter().any(|(_, kind)| kind.ambiguous());
         Admission::Go(Grant { lease, key: row.key, trial, replay })
+    }
+
+    /// Makes the lease the trial of every breaker on its way that is half-open.
+    fn take_trials(&mut self, lease: LeaseId, key: KeyId, model: Option<&Arc<str>>) -> bool {
+        let now = self.now;
+        let Some((key, account)) = self.key_mut(key) else { return false };
+        let mut trial = key.refused.try_out(lease, now, None);
+        trial |= account.barred.try_out(lease, now, None);
+        trial |= account.breaker.try_out(lease, now, Some(PATIENCE));
+        let upstream = key.upstream;
+        if let Some(upstream) = self.upstreams.get_mut(upstream) {
+            trial |= upstream.breaker.try_out(lease, now, Some(PATIENCE));
+        }
+        if let Some(model) = self.models.get_mut(model) {
+            trial |= model.breaker.try_out(lease, now, Some(PATIENCE));
+        }
+        trial
     }
 
     fn wait(
