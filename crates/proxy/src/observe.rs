@@ -1,3 +1,5 @@
 //! What the owner can see afterwards.
 
+pub mod log;
 pub mod record;
+pub mod requests;

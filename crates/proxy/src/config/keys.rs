@@ -164,13 +164,12 @@ fn decrypt(drafts: &mut [Draft], env: &dyn Env, collector: &mut Collector) {
     let texts: Vec<Secret> = encrypted.iter().map(|draft| draft.text.clone()).collect();
     let texts: Vec<&str> = texts.iter().map(Secret::expose).collect();
     for (draft, key) in encrypted.iter_mut().zip(envelope::decrypt_all(&texts, &master)) {
-        match key {
-            Ok(key) => draft.text = key,
-            Err(_) => {
-                let what =
-                    format!("Failed to decrypt API key \"{}\" — check {MASTER_KEY}", draft.label);
-                collector.add(Problem::new(Severity::Error, what), draft.spot, Show::Secret);
-            }
+        if let Ok(key) = key {
+            draft.text = key;
+        } else {
+            let what =
+                format!("Failed to decrypt API key \"{}\" — check {MASTER_KEY}", draft.label);
+            collector.add(Problem::new(Severity::Error, what), draft.spot, Show::Secret);
         }
     }
 }
@@ -223,8 +222,9 @@ fn unique(drafts: Vec<Draft>, collector: &mut Collector) -> Vec<KeyConfig> {
         let taken = |label: &str| keys.iter().any(|key| &*key.label == label);
         let label = if taken(&draft.label) {
             let free = |label: &String| !taken(label) && !written.contains(label);
-            let label = (2..).map(|number| format!("{}-{number}", draft.label)).find(free);
-            let label = label.unwrap_or_default();
+            let numbered = |number| format!("{}-{number}", draft.label);
+            // Of so many numbers one is free.
+            let label = (2..=written.len() + 2).map(numbered).find(free).unwrap_or_default();
             let what = format!("the label \"{}\" is used twice", draft.label);
             let hint = format!("the second is called `{label}`");
             let problem = Problem::new(Severity::Warning, what).hint(hint);

@@ -233,7 +233,7 @@ fn read_keys(
     let Some(Node { value: Value::Seq(items), .. }) = node else { return Vec::new() };
     for name in ["allowBalance", "plan"] {
         let used = |item: &Node| {
-            item.get(name).is_some_and(|node| !node.text().is_some_and(|text| text == "false"))
+            item.get(name).is_some_and(|node| node.text().is_none_or(|text| text != "false"))
         };
         if items.iter().any(used) {
             pending.push(format!("keys[].{name}"));

@@ -1,11 +1,15 @@
 //! One record per request.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use saros_core::fault::FaultKind;
 use saros_core::format::Format;
 use saros_core::meter::Tokens;
+
+use crate::observe::log;
+use crate::observe::log::line::Line;
 
 /// What is known of a request when it has ended. No content, ever.
 #[derive(Debug, Clone)]
@@ -53,6 +57,18 @@ pub enum End {
     Stopped,
 }
 
+impl End {
+    /// The word for logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Cut => "cut",
+            Self::ClientGone => "client-gone",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
 impl RequestRecord {
     /// A record that knows only its id.
     pub fn new(id: &str) -> Self {
@@ -76,6 +92,115 @@ impl RequestRecord {
 
     /// Writes it to the log.
     pub fn log(&self) {
-        tracing::info!(id = &*self.id, status = self.status, "Request");
+        log::request(self);
+    }
+
+    /// Adds everything that is known to a line.
+    pub fn fields(&self, line: &mut Line<'_>) {
+        line.word("id", &self.id);
+        if let Some(status) = self.status {
+            line.plain("status", status);
+        }
+        if let Some(format) = self.format {
+            line.word("format", format.name());
+        }
+        if let Some(model) = &self.model {
+            line.text("model", model);
+        }
+        if let Some(label) = &self.label {
+            line.text("label", label);
+        }
+        line.plain("attempts", self.attempts);
+        if let Some(ttfb) = self.ttfb {
+            line.plain("ttfbMs", Ms(ttfb));
+        }
+        line.plain("durationMs", Ms(self.duration));
+        line.plain("bytesIn", self.bytes_in);
+        line.plain("bytesOut", self.bytes_out);
+        if let Some(tokens) = self.tokens {
+            line.plain("inputTokens", tokens.input);
+            if let Some(cached) = tokens.cached {
+                line.plain("cachedTokens", cached);
+            }
+            if tokens.cache_write > 0 {
+                line.plain("cacheWriteTokens", tokens.cache_write);
+            }
+            line.plain("outputTokens", tokens.output);
+            if tokens.reasoning > 0 {
+                line.plain("reasoningTokens", tokens.reasoning);
+            }
+        }
+        if let Some(fault) = self.fault {
+            line.word("fault", fault.name());
+        }
+        if self.replayed {
+            line.plain("replayed", true);
+        }
+        line.word("end", self.end.name());
+    }
+}
+
+/// Milliseconds with a tenth.
+struct Ms(Duration);
+
+impl fmt::Display for Ms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tenths = self.0.as_micros() / 100;
+        write!(f, "{}.{}", tenths / 10, tenths % 10)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use saros_core::time::Millis;
+
+    use super::*;
+    use crate::observe::log::Level;
+    use crate::observe::log::line::Form;
+
+    fn shown(record: &RequestRecord, form: Form) -> String {
+        let mut out = String::new();
+        let mut line = Line::begin(&mut out, form, Level::Info, Millis(0), "Request");
+        record.fields(&mut line);
+        line.end();
+        out
+    }
+
+    #[test]
+    fn shows_what_is_known_and_leaves_out_the_rest() {
+        let mut record = RequestRecord::new("0199-1");
+        assert_eq!(
+            shown(&record, Form::Json),
+            "{\"level\":30,\"time\":0,\"msg\":\"Request\",\"id\":\"0199-1\",\"attempts\":0,\
+             \"durationMs\":0.0,\"bytesIn\":0,\"bytesOut\":0,\"end\":\"complete\"}\n"
+        );
+        record.status = Some(200);
+        record.format = Some(Format::Messages);
+        record.model = Some("glm-5.2 \"x\"".into());
+        record.label = Some("home".into());
+        record.attempts = 2;
+        record.ttfb = Some(Duration::from_micros(12_345));
+        record.duration = Duration::from_millis(1_234_567);
+        record.tokens =
+            Some(Tokens { input: 1, cached: Some(2), cache_write: 3, output: 4, reasoning: 5 });
+        record.fault = Some(FaultKind::Reset);
+        record.replayed = true;
+        record.end = End::Cut;
+        let value: serde_json::Value = serde_json::from_str(&shown(&record, Form::Json)).unwrap();
+        assert_eq!(
+            value,
+            serde_json::json!({
+                "level": 30, "time": 0, "msg": "Request", "id": "0199-1", "status": 200,
+                "format": "messages", "model": "glm-5.2 \"x\"", "label": "home", "attempts": 2,
+                "ttfbMs": 12.3, "durationMs": 1_234_567.0, "bytesIn": 0, "bytesOut": 0,
+                "inputTokens": 1, "cachedTokens": 2, "cacheWriteTokens": 3, "outputTokens": 4,
+                "reasoningTokens": 5, "fault": "reset", "replayed": true, "end": "cut",
+            })
+        );
+        let readable = shown(&record, Form::Readable { colors: false });
+        assert!(
+            readable.contains("Request id=0199-1 status=200 format=messages model=\"glm-5.2"),
+            "{readable}"
+        );
     }
 }
