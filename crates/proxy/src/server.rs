@@ -19,6 +19,7 @@ use crate::upstream::dial::Dial;
 pub mod answer;
 pub mod app;
 pub mod attempt;
+mod batch;
 pub mod conclude;
 pub mod cors;
 pub mod guard;

@@ -8,6 +8,7 @@ pub mod body;
 pub mod connections;
 pub mod dial;
 pub mod exchange;
+mod gate;
 pub mod headers;
 pub mod io;
 pub mod key;

@@ -20,6 +20,7 @@ use saros_wire::usage::Reading;
 use tokio::time::{Instant, Sleep};
 
 use crate::server::app::{App, Lease};
+use crate::server::batch::Batch;
 use crate::server::journal::Journal;
 use crate::server::reply::Broken;
 use crate::upstream::exchange::Answer;
@@ -43,7 +44,14 @@ pub struct Relay {
     last_byte: Instant,
     patience: Duration,
     idle: Pin<Box<Sleep>>,
-    ended: bool,
+    end: Option<End>,
+}
+
+/// How the answer ends, once it does.
+enum End {
+    Clean,
+    Trailers(HeaderMap),
+    Broken,
 }
 
 /// Reads usage in passing.
@@ -119,7 +127,7 @@ impl Relay {
             last_byte: now,
             patience,
             idle: Box::pin(tokio::time::sleep_until(now + patience)),
-            ended: false,
+            end: None,
         }
     }
 
@@ -129,63 +137,98 @@ impl Relay {
         self
     }
 
-    /// The next piece for the client.
+    /// The next piece for the client: everything that is there at this moment.
     pub fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        if self.ended {
-            return Poll::Ready(None);
-        }
+        let mut batch = Batch::default();
         if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(Ok(Frame::data(first))));
+            batch.push(first);
         }
-        match self.answer.poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                self.last_byte = Instant::now();
-                if let Some(data) = frame.data_ref() {
-                    let length = data.len() as u64;
-                    self.meter.feed(data);
-                    self.journal.record.bytes_out += length;
-                    if let Some(remaining) = &mut self.remaining {
-                        *remaining = remaining.saturating_sub(length);
-                        // hyper does not ask again once the declared length is written.
-                        if *remaining == 0 {
-                            self.served();
-                        }
+        while self.end.is_none() && !batch.is_full() {
+            match self.answer.poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => self.pass(frame, &mut batch),
+                Poll::Ready(Some(Err(_))) => self.cut(Trouble::CutReset, &mut batch),
+                Poll::Ready(None) => match &self.meter {
+                    Meter::Stream(watch, _) if !watch.terminal() && !watch.failed() => {
+                        self.cut(Trouble::CutShort, &mut batch);
                     }
-                }
-                Poll::Ready(Some(Ok(frame)))
+                    _ => self.served(),
+                },
+                Poll::Pending => match batch.take() {
+                    Some(bytes) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                    None if self.must_wait(cx) => return Poll::Pending,
+                    None => batch = self.give_up(),
+                },
             }
-            Poll::Ready(Some(Err(_))) => self.cut(Trouble::CutReset, INTERRUPTED),
-            Poll::Ready(None) => match &self.meter {
-                Meter::Stream(watch, _) if !watch.terminal() && !watch.failed() => {
-                    self.cut(Trouble::CutShort, INTERRUPTED)
-                }
-                _ => {
-                    self.served();
-                    Poll::Ready(None)
-                }
-            },
-            Poll::Pending => self.waiting(cx),
         }
+        Poll::Ready(match (batch.take(), &mut self.end) {
+            (Some(bytes), _) => Some(Ok(Frame::data(bytes))),
+            (None, Some(End::Trailers(trailers))) => {
+                let trailers = std::mem::take(trailers);
+                self.end = Some(End::Clean);
+                Some(Ok(Frame::trailers(trailers)))
+            }
+            (None, end @ Some(End::Broken)) => {
+                *end = Some(End::Clean);
+                Some(Err(Broken))
+            }
+            (None, Some(End::Clean) | None) => None,
+        })
     }
 
-    /// Nothing has come: is it time to give up?
-    fn waiting(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        if self.app.cutting.load(Ordering::Relaxed) {
-            self.app.was_cut.store(true, Ordering::Relaxed);
-            return self.stop();
+    fn pass(&mut self, frame: Frame<Bytes>, batch: &mut Batch) {
+        let data = match frame.into_data() {
+            Ok(data) => data,
+            Err(frame) => {
+                if let Ok(trailers) = frame.into_trailers() {
+                    self.served();
+                    self.end = Some(End::Trailers(trailers));
+                }
+                return;
+            }
+        };
+        let length = data.len() as u64;
+        self.last_byte = Instant::now();
+        self.meter.feed(&data);
+        self.journal.record.bytes_out += length;
+        if let Some(remaining) = &mut self.remaining {
+            *remaining = remaining.saturating_sub(length);
+            // hyper does not ask again once the declared length is written.
+            if *remaining == 0 {
+                self.served();
+            }
         }
-        // The timer is set anew only when it has run out: most pieces cost it nothing.
+        batch.push(data);
+    }
+
+    /// Nothing has come: may it still?
+    fn must_wait(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.app.cutting.load(Ordering::Relaxed) {
+            return false;
+        }
+        // The timer is set anew only when it has run out, so that most pieces cost it nothing.
         while self.idle.as_mut().poll(cx).is_ready() {
             let deadline = self.last_byte + self.patience;
             if deadline <= Instant::now() {
-                return self.cut(Trouble::CutIdle, INTERRUPTED);
+                return false;
             }
             self.idle.as_mut().reset(deadline);
         }
-        Poll::Pending
+        true
+    }
+
+    /// The wait is over: the proxy stops, or upstream went silent.
+    fn give_up(&mut self) -> Batch {
+        let mut batch = Batch::default();
+        if self.app.cutting.load(Ordering::Relaxed) {
+            self.app.was_cut.store(true, Ordering::Relaxed);
+            self.stop(&mut batch);
+        } else {
+            self.cut(Trouble::CutIdle, &mut batch);
+        }
+        batch
     }
 
     /// Reads what has arrived, without waiting.
@@ -200,66 +243,53 @@ impl Relay {
 
     /// The last byte is on its way to the client.
     fn served(&mut self) {
-        self.ended = true;
+        self.end = Some(End::Clean);
         self.answer.finish();
-        let reading = self.meter.reading();
-        self.journal.metered(&reading);
-        if let Some(mut lease) = self.lease.take() {
-            let bill = bill(&reading, lease.estimate());
-            lease.settle(Outcome::Served(bill));
-        }
+        self.settle(Outcome::Served);
         self.journal.finish();
     }
 
     /// Upstream broke off: the client hears of it in its own format, never as a clean end.
-    fn cut(
-        &mut self,
-        trouble: Trouble,
-        message: &str,
-    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    fn cut(&mut self, trouble: Trouble, batch: &mut Batch) {
         let fault = of_trouble(trouble);
         self.journal.cut(fault.kind);
-        let reading = self.meter.reading();
-        self.journal.metered(&reading);
-        if let Some(mut lease) = self.lease.take() {
-            let bill = bill(&reading, lease.estimate());
-            lease.settle(Outcome::Cut(bill, fault));
-        }
-        self.end_with(message)
+        self.settle(|bill| Outcome::Cut(bill, fault));
+        self.end_with(INTERRUPTED, batch);
     }
 
     /// We break off ourselves: nobody is to blame.
-    fn stop(&mut self) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    fn stop(&mut self, batch: &mut Batch) {
         self.journal.stopped();
+        self.settle(Outcome::Abandoned);
+        self.end_with(STOPPING, batch);
+    }
+
+    fn settle(&mut self, outcome: impl FnOnce(Bill) -> Outcome) {
         let reading = self.meter.reading();
         self.journal.metered(&reading);
         if let Some(mut lease) = self.lease.take() {
             let bill = bill(&reading, lease.estimate());
-            lease.settle(Outcome::Abandoned(bill));
+            lease.settle(outcome(bill));
         }
-        self.end_with(STOPPING)
     }
 
-    fn end_with(&mut self, message: &str) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        self.ended = true;
+    fn end_with(&mut self, message: &str, batch: &mut Batch) {
         self.journal.finish();
-        match &self.meter {
+        self.end = Some(match &self.meter {
+            Meter::Stream(watch, _) if watch.terminal() => End::Clean,
             // A declared length leaves no room for an event of ours.
             Meter::Stream(watch, format) if self.remaining.is_none() => {
-                if watch.terminal() {
-                    return Poll::Ready(None);
-                }
-                let mut event = watch.cut_prefix().to_vec();
-                event.extend_from_slice(&stream_error(*format, message));
-                Poll::Ready(Some(Ok(Frame::data(event.into()))))
+                batch.push(Bytes::from_static(watch.cut_prefix()));
+                batch.push(stream_error(*format, message).into());
+                End::Clean
             }
-            _ => Poll::Ready(Some(Err(Broken))),
-        }
+            _ => End::Broken,
+        });
     }
 
     /// Whether everything was passed on.
     pub fn is_end_stream(&self) -> bool {
-        self.ended || (self.first.is_none() && self.remaining == Some(0))
+        matches!(self.end, Some(End::Clean)) && self.first.is_none()
     }
 
     /// What is still to come, where upstream said so.
@@ -274,7 +304,7 @@ impl Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        if self.ended {
+        if self.end.is_some() {
             return;
         }
         if self.remaining == Some(0) && self.first.is_none() {
@@ -290,12 +320,7 @@ impl Drop for Relay {
             return;
         }
         // The client went away: dropping the answer ends the request upstream.
-        let reading = self.meter.reading();
-        self.journal.metered(&reading);
-        if let Some(mut lease) = self.lease.take() {
-            let bill = bill(&reading, lease.estimate());
-            lease.settle(Outcome::Abandoned(bill));
-        }
+        self.settle(Outcome::Abandoned);
         self.journal.client_gone();
     }
 }

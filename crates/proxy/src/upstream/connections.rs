@@ -19,6 +19,7 @@ use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
 use crate::upstream::body::OutBody;
+use crate::upstream::gate::Gate;
 use crate::upstream::io::Io;
 
 /// Idle HTTP/1.1 connections are dropped after this long, well before the service's edge closes
@@ -39,7 +40,9 @@ pub struct Connections {
 
 #[derive(Default)]
 struct Shelf {
-    idle: Vec<H1>,
+    /// Boxed: they move between shelf and request.
+    #[expect(clippy::vec_box, reason = "a connection is large and moves with each request")]
+    idle: Vec<Box<H1>>,
     shared: Vec<H2>,
     protocol: Option<Protocol>,
     /// Raised by [`Connections::drop_all`]; a connection of an older generation is not kept.
@@ -58,7 +61,9 @@ pub enum Protocol {
 /// An HTTP/1.1 connection and the future that drives it.
 pub struct H1 {
     pub(crate) sender: http1::SendRequest<OutBody>,
-    pub(crate) driver: Pin<Box<http1::Connection<TokioIo<Io>, OutBody>>>,
+    driver: http1::Connection<TokioIo<Io>, OutBody>,
+    gate: Gate,
+    ended: bool,
     idle_since: Instant,
     generation: u64,
 }
@@ -88,7 +93,7 @@ impl Drop for Stream {
 /// A connection that can take a request now.
 pub enum Ready {
     /// For this request alone.
-    Http1(H1),
+    Http1(Box<H1>),
     /// Beside others.
     Http2(Stream),
 }
@@ -121,11 +126,12 @@ impl Connections {
         &self,
         sender: http1::SendRequest<OutBody>,
         driver: http1::Connection<TokioIo<Io>, OutBody>,
-    ) -> H1 {
+    ) -> Box<H1> {
         let mut shelf = self.shelf();
         shelf.protocol = Some(Protocol::Http1);
-        let (driver, generation) = (Box::pin(driver), shelf.generation);
-        H1 { sender, driver, idle_since: Instant::now(), generation }
+        let (gate, generation) = (Gate::default(), shelf.generation);
+        let idle_since = Instant::now();
+        Box::new(H1 { sender, driver, gate, ended: false, idle_since, generation })
     }
 
     /// Shares a new HTTP/2 connection, and opens its first stream.
@@ -144,7 +150,7 @@ impl Connections {
     }
 
     /// Puts an HTTP/1.1 connection back whose answer was read to its end.
-    pub(crate) fn keep(&self, mut connection: H1) {
+    pub(crate) fn keep(&self, mut connection: Box<H1>) {
         if !connection.is_usable() {
             return;
         }
@@ -205,13 +211,42 @@ impl Shelf {
 }
 
 impl H1 {
+    /// Moves the connection on as far as it goes, then looks whether that made `look` ready: only
+    /// the connection can, so `look` needs no waker of its own.
+    pub(crate) fn drive<T>(
+        &mut self,
+        waker: &Waker,
+        mut look: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        let Self { driver, gate, ended, .. } = self;
+        let found = gate.poll(waker, |cx| {
+            // Its end shows in what it feeds: an error, or the end of the body.
+            if !*ended {
+                *ended = Pin::new(&mut *driver).poll(cx).is_ready();
+            }
+            match look(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(value) => Some(value),
+                Poll::Pending => None,
+            }
+        });
+        found.map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// The connection has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// Lets the connection notice what happened while nobody drove it.
     fn is_usable(&mut self) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
-        match self.driver.as_mut().poll(&mut cx) {
-            Poll::Ready(_) => false,
-            Poll::Pending => self.sender.is_ready(),
+        let Self { driver, gate, ended, sender, .. } = self;
+        if *ended {
+            return false;
         }
+        let over =
+            gate.poll(Waker::noop(), |cx| Pin::new(&mut *driver).poll(cx).is_ready().then_some(()));
+        *ended = over.is_some();
+        !*ended && sender.is_ready()
     }
 }
 

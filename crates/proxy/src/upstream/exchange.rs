@@ -13,12 +13,16 @@ use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::BufWriter;
 
 use crate::runtime::{Executor, Tasks};
 use crate::upstream::body::OutBody;
 use crate::upstream::connections::{Connections, H1, Protocol, Ready, Stream};
 use crate::upstream::dial::{Dial, DialError, Dialled};
 use crate::upstream::key::Key;
+
+/// Frames of HTTP/2 are gathered up to this size before they are written.
+const WRITES: usize = 8 * 1024;
 
 /// An answer whose body is still on its way, with the connection that brings it.
 pub struct Answer {
@@ -29,7 +33,7 @@ pub struct Answer {
 /// What keeps the answer coming.
 enum Link {
     /// The connection is ours and driven by reading the answer; it goes back to its shelf.
-    Http1 { connection: Box<H1>, home: Arc<Key>, ended: bool, spoilt: bool },
+    Http1 { connection: Box<H1>, home: Arc<Key>, spoilt: bool },
     /// Driven by its own task; holding the stream keeps it counted.
     Http2 { _stream: Stream },
     /// Nothing more will come.
@@ -89,11 +93,13 @@ impl Opener {
     }
 
     async fn handshake(&self, home: &Connections, dialled: Dialled) -> hyper::Result<Ready> {
-        let io = TokioIo::new(dialled.io);
         if !dialled.h2 {
+            let io = TokioIo::new(dialled.io);
             let (sender, driver) = http1::Builder::new().handshake(io).await?;
             return Ok(Ready::Http1(home.opened_h1(sender, driver)));
         }
+        // hyper writes each frame for itself; gathered, a request is one TLS record.
+        let io = TokioIo::new(BufWriter::with_capacity(WRITES, dialled.io));
         let (sender, mut driver) = http2::Builder::new(Executor(self.tasks.clone()))
             .timer(TokioTimer::new())
             // A dead path is noticed while streams wait on it, also where no data flows.
@@ -128,10 +134,10 @@ pub async fn send(
 ) -> Result<(http::response::Parts, Answer), SendError> {
     match ready {
         Ready::Http1(connection) => {
-            let (response, connection, ended) = send_h1(Box::new(connection), request).await?;
+            let (response, connection) = send_h1(connection, request).await?;
             let (parts, incoming) = response.into_parts();
             let home = Arc::clone(home);
-            let link = Link::Http1 { connection, home, ended, spoilt: false };
+            let link = Link::Http1 { connection, home, spoilt: false };
             Ok((parts, Answer { incoming, link }))
         }
         Ready::Http2(mut stream) => {
@@ -168,27 +174,18 @@ fn given_back(error: &hyper::Error) -> bool {
 async fn send_h1(
     mut connection: Box<H1>,
     request: Request<OutBody>,
-) -> Result<(Response<Incoming>, Box<H1>, bool), SendError> {
+) -> Result<(Response<Incoming>, Box<H1>), SendError> {
     let mut sending = pin!(connection.sender.try_send_request(request));
-    let mut ended = false;
     let sent = std::future::poll_fn(|cx| {
-        loop {
-            if let Poll::Ready(sent) = sending.as_mut().poll(cx) {
-                return Poll::Ready(Some(sent));
-            }
-            if ended {
-                return Poll::Ready(None);
-            }
-            if connection.driver.as_mut().poll(cx).is_ready() {
-                ended = true;
-                continue;
-            }
-            return sending.as_mut().poll(cx).map(Some);
+        match connection.drive(cx.waker(), |cx| sending.as_mut().poll(cx)) {
+            Poll::Ready(sent) => Poll::Ready(Some(sent)),
+            Poll::Pending if connection.has_ended() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
         }
     })
     .await;
     match sent {
-        Some(Ok(response)) => Ok((response, connection, ended)),
+        Some(Ok(response)) => Ok((response, connection)),
         Some(Err(mut error)) => {
             let unsent = error.take_message().is_some();
             let error = error.into_error();
@@ -204,19 +201,12 @@ impl Answer {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        loop {
-            let polled = Pin::new(&mut self.incoming).poll_frame(cx);
-            let Link::Http1 { connection, ended, .. } = &mut self.link else { return polled };
-            if polled.is_ready() || *ended {
-                return polled;
+        let Self { incoming, link } = self;
+        match link {
+            Link::Http1 { connection, .. } => {
+                connection.drive(cx.waker(), |cx| Pin::new(&mut *incoming).poll_frame(cx))
             }
-            // The driver hands over one piece each time it runs; asking again at once lets all
-            // that has arrived be passed on together.
-            if connection.driver.as_mut().poll(cx).is_ready() {
-                *ended = true;
-                continue;
-            }
-            return Pin::new(&mut self.incoming).poll_frame(cx);
+            Link::Http2 { .. } | Link::Done => Pin::new(incoming).poll_frame(cx),
         }
     }
 
@@ -234,10 +224,10 @@ impl Answer {
 
     /// The answer was read to its end: the connection may serve another request.
     pub fn finish(&mut self) {
-        if let Link::Http1 { connection, home, ended: false, spoilt: false } =
+        if let Link::Http1 { connection, home, spoilt: false } =
             std::mem::replace(&mut self.link, Link::Done)
         {
-            home.connections.keep(*connection);
+            home.connections.keep(connection);
         }
     }
 }

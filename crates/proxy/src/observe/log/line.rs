@@ -111,7 +111,7 @@ impl<'a> Line<'a> {
 
 fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
     // Writing to a string cannot fail.
-    drop(out.write_fmt(text));
+    let _ = out.write_fmt(text);
 }
 
 /// As in a JSON string; C1 controls too, since some terminals obey them.
