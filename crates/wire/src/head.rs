@@ -63,7 +63,7 @@ pub fn read(body: &[u8], format: Format, depth: Depth) -> Head {
     let mut stream_seen = false;
     while let Some(key) = cursor.key() {
         match (key, depth) {
-            (b"stream", _) => {
+            (b"stream", _) if !stream_seen => {
                 head.stream = cursor.value() == Some(b"true");
                 stream_seen = true;
             }

@@ -56,6 +56,7 @@ fn a_stream_is_asked_for_in_the_outermost_object_only() {
     check_stream(r#"{"stream":"true"}"#, false, true);
     check_stream(r#"{"messages":[{"stream":true}],"tools":[{"x":{"stream":true}}]}"#, false, true);
     check_stream(r#"{"x":"\"stream\":true"}"#, false, true);
+    check_stream(r#"{"stream":true,"stream":false}"#, true, true);
     check_stream("{}", false, true);
 }
 
