@@ -56,8 +56,8 @@ pub(crate) async fn handle(
         dispatch(&emulator, &head.method, path, head.uri.query().unwrap_or_default(), &body)
     };
     match result {
-        Ok(value) => Reply::json(StatusCode::OK, value),
-        Err(Refusal(status, message)) => Reply::json(status, json!({"error": message})),
+        Ok(value) => Reply::json(StatusCode::OK, value.to_string()),
+        Err(Refusal(status, message)) => Reply::json(status, json!({"error": message}).to_string()),
     }
 }
 
@@ -76,12 +76,21 @@ fn dispatch(
             let since = query.strip_prefix("since=").and_then(|n| n.parse().ok()).unwrap_or(0);
             Ok(serde_json::to_value::<Vec<Entry>>(emulator.log_since(since))?)
         }
-        ("DELETE", "log", "") => done(emulator.clear_log()),
+        ("DELETE", "log", "") => {
+            emulator.clear_log();
+            Ok(empty())
+        }
         ("GET", "counters", "") => Ok(serde_json::to_value(emulator.counters())?),
-        ("DELETE", "counters", "") => done(emulator.clear_counters()),
+        ("DELETE", "counters", "") => {
+            emulator.clear_counters();
+            Ok(empty())
+        }
         ("GET", "faults", "") => faults(emulator),
         ("POST", "faults", "") => add_faults(emulator, body),
-        ("DELETE", "faults", "") => done(emulator.clear_faults()),
+        ("DELETE", "faults", "") => {
+            emulator.clear_faults();
+            Ok(empty())
+        }
         ("DELETE", "faults", id) => {
             let id = id.parse().map_err(|_| missing("fault"))?;
             found(emulator.clear_fault(id), "fault")
@@ -98,25 +107,27 @@ fn dispatch(
         }
         ("PUT", "models", id) => {
             let model: Model = serde_json::from_slice(body)?;
-            done(emulator.add_model(Model { id: id.to_owned(), ..model }))
+            emulator.add_model(Model { id: id.to_owned(), ..model });
+            Ok(empty())
         }
         ("DELETE", "models", id) => found(emulator.remove_model(id), "model"),
         ("PATCH", "settings", "") => {
             let patch = serde_json::from_slice(body)?;
             emulator.settings(|settings| merged(settings, patch))
         }
-        ("POST", "clock", "") => set_clock(emulator, &serde_json::from_slice(body)?),
+        ("POST", "clock", "") => Ok(set_clock(emulator, &serde_json::from_slice(body)?)),
         ("PUT", "scripts", model) => {
             let script: Script = serde_json::from_slice(body)?;
-            done(emulator.script(model, script))
+            emulator.script(model, script);
+            Ok(empty())
         }
         ("DELETE", "scripts", model) => found(emulator.clear_script(model), "script"),
         _ => Err(missing("control path or method")),
     }
 }
 
-fn done((): ()) -> Result<Value, Refusal> {
-    Ok(json!({}))
+fn empty() -> Value {
+    json!({})
 }
 
 fn found(was_there: bool, what: &str) -> Result<Value, Refusal> {
@@ -233,7 +244,7 @@ fn set_percent(emulator: &Emulator, label: &str, percent: Option<&Value>) {
     });
 }
 
-fn set_clock(emulator: &Emulator, change: &Value) -> Result<Value, Refusal> {
+fn set_clock(emulator: &Emulator, change: &Value) -> Value {
     let clock = emulator.clock();
     if let Some(speed) = change.get("speed").and_then(Value::as_f64) {
         clock.set_speed(speed);
@@ -245,7 +256,7 @@ fn set_clock(emulator: &Emulator, change: &Value) -> Result<Value, Refusal> {
         clock.advance(Duration::from_millis(ms));
     }
     emulator.shared.changed();
-    Ok(json!({"nowMs": clock.now_ms(), "speed": clock.speed()}))
+    json!({"nowMs": clock.now_ms(), "speed": clock.speed()})
 }
 
 /// A value, or a list of them.

@@ -97,7 +97,7 @@ pub(crate) async fn answer(
     };
     let admitted = match checked {
         Ok(admitted) => admitted,
-        Err(refused) => return Ok(refuse(talk, refused, format)),
+        Err(refused) => return Ok(refuse(talk, &refused, format)),
     };
     // The service writes the id of its own model, whatever alias was asked for.
     match talk.strike(Stage::Provider, false).await? {
@@ -153,7 +153,7 @@ pub(crate) async fn answer(
     Ok(respond(&shared, StatusCode::OK, headers, schedule, Some(exchange)))
 }
 
-fn refuse(talk: Talk, refused: Refused, format: Format) -> Response<Body> {
+fn refuse(talk: Talk, refused: &Refused, format: Format) -> Response<Body> {
     let reply = talk.row_reply(&refused.row, format);
     let status = refused.status.and_then(|status| StatusCode::from_u16(status).ok());
     let reply = Reply { status: status.unwrap_or(reply.status), ..reply };

@@ -72,6 +72,7 @@ impl Entry {
     }
 }
 
+#[expect(clippy::ref_option, reason = "serde hands over a reference to the field")]
 fn as_text<S: Serializer>(body: &Option<Bytes>, serializer: S) -> Result<S::Ok, S::Error> {
     match body {
         Some(bytes) => serializer.serialize_some(&String::from_utf8_lossy(bytes)),

@@ -96,6 +96,7 @@ impl Default for Style {
 /// A model of OpenCode Go.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the service's own")]
 pub struct Model {
     /// Wire id.
     pub id: String,

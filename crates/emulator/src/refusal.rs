@@ -161,8 +161,8 @@ pub struct Reply {
 
 impl Reply {
     /// A JSON answer.
-    pub fn json(status: StatusCode, body: impl ToString) -> Self {
-        Self::text(status, "application/json", body.to_string())
+    pub fn json(status: StatusCode, body: impl Into<String>) -> Self {
+        Self::text(status, "application/json", body.into())
     }
 
     /// An answer of another type.
@@ -172,8 +172,8 @@ impl Reply {
 
     /// With one more header.
     #[must_use]
-    pub fn with(mut self, name: HeaderName, value: impl ToString) -> Self {
-        self.headers.push((name, value.to_string()));
+    pub fn with(mut self, name: HeaderName, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
         self
     }
 }
@@ -233,13 +233,10 @@ impl Row {
                     "This model's maximum context length is {limit} tokens. However, your \
                      messages resulted in {tokens} tokens. Please reduce the length of the messages."
                 ));
-                match scene.format {
-                    Format::Messages => anthropic(400, "invalid_request_error", &text),
-                    _ => {
-                        let code = Some("context_length_exceeded");
-                        openai(400, "invalid_request_error", code, &text)
-                    }
+                if scene.format == Format::Messages {
+                    return anthropic(400, "invalid_request_error", &text);
                 }
+                openai(400, "invalid_request_error", Some("context_length_exceeded"), &text)
             }
             Self::BodyTooLarge { limit } => {
                 let text = format!("Exceeded limit on max bytes to request body : {limit}");
@@ -323,7 +320,7 @@ impl Row {
         let body = format!(
             r#"{{"type":"error","error":{{"type":"{class}","message":{message}}},"metadata":{metadata}}}"#
         );
-        Reply::text(code_of(429), scene.content_type, body).with(RETRY_AFTER, seconds)
+        Reply::text(code_of(429), scene.content_type, body).with(RETRY_AFTER, seconds.to_string())
     }
 
     fn message(&self, scene: &Scene<'_>) -> String {

@@ -117,14 +117,13 @@ impl Scenario {
         }
         for (id, patch) in self.models {
             let known = emulator.model(&id, |model| control::merged(model, patch.clone()));
-            match known {
-                Some(result) => drop(result?),
-                None => {
-                    let mut model = Model { id, ..Model::default() };
-                    control::merged(&mut model, patch)?;
-                    emulator.add_model(model);
-                }
+            if let Some(result) = known {
+                result?;
+                continue;
             }
+            let mut model = Model { id, ..Model::default() };
+            control::merged(&mut model, patch)?;
+            emulator.add_model(model);
         }
         control::add_accounts(emulator, Value::from(self.accounts))?;
         for fault in self.faults {

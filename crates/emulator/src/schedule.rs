@@ -56,10 +56,7 @@ impl Schedule {
         let mut beats = VecDeque::with_capacity(frames.len() + 1);
         for (index, frame) in frames.iter().enumerate() {
             let wait_ms = if index == 0 { pace.first_ms } else { pace.gap_ms };
-            let mut pings = 0;
-            if style.ping_idle_ms > 0 {
-                pings = wait_ms.saturating_sub(1) / style.ping_idle_ms;
-            }
+            let pings = wait_ms.saturating_sub(1).checked_div(style.ping_idle_ms).unwrap_or(0);
             for _ in 0..pings {
                 beats.push_back(Beat { wait_ms: style.ping_idle_ms, ..ping(style, now) });
             }
@@ -137,7 +134,9 @@ impl Schedule {
             .chunks(count.max(1))
             .map(|group| {
                 let mut bytes = BytesMut::new();
-                group.iter().for_each(|beat| bytes.extend_from_slice(&beat.bytes));
+                for beat in group {
+                    bytes.extend_from_slice(&beat.bytes);
+                }
                 let wait_ms = group.iter().map(|beat| beat.wait_ms).max().unwrap_or(0);
                 let terminal = group.iter().any(|beat| beat.terminal);
                 Beat { wait_ms, bytes: bytes.freeze(), terminal }

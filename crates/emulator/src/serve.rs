@@ -1,6 +1,5 @@
 //! Connections: in-memory pipes, plain sockets, TLS.
 
-use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
@@ -152,55 +151,48 @@ pub(crate) fn certificate(shared: &Shared) -> io::Result<&crate::tls::Certificat
 }
 
 /// Serves one connection until either side ends it.
-pub(crate) fn drive<T>(
-    shared: Arc<Shared>,
-    io: T,
-    peer: Option<IpAddr>,
-    arm_reset: fn(&T),
-) -> impl Future<Output = ()> + Send
+pub(crate) async fn drive<T>(shared: Arc<Shared>, io: T, peer: Option<IpAddr>, arm_reset: fn(&T))
 where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    async move {
-        let id = shared.connections.fetch_add(1, Ordering::Relaxed);
-        let line = Arc::new(Line::new(id));
-        let settings = {
-            let mut world = shared.world();
-            world.counters.connections += 1;
-            world.settings.connection.clone()
+    let id = shared.connections.fetch_add(1, Ordering::Relaxed);
+    let line = Arc::new(Line::new(id));
+    let settings = {
+        let mut world = shared.world();
+        world.counters.connections += 1;
+        world.settings.connection.clone()
+    };
+    let wire = Wire::new(io, Arc::clone(&line), arm_reset);
+    let clock = shared.clock.clone();
+    let answer = {
+        let line = Arc::clone(&line);
+        service_fn(move |request| {
+            service::answer(Arc::clone(&shared), Arc::clone(&line), peer, request)
+        })
+    };
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(None);
+    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(settings.max_streams);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(wire), answer));
+    loop {
+        let idle = async {
+            match settings.idle_close_ms.filter(|_| line.is_idle()) {
+                Some(ms) => clock.sleep(ms.max(1)).await,
+                None => std::future::pending().await,
+            }
         };
-        let wire = Wire::new(io, Arc::clone(&line), arm_reset);
-        let clock = shared.clock.clone();
-        let answer = {
-            let line = Arc::clone(&line);
-            service_fn(move |request| {
-                service::answer(Arc::clone(&shared), Arc::clone(&line), peer, request)
-            })
-        };
-        let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(None);
-        builder.http2().timer(TokioTimer::new()).max_concurrent_streams(settings.max_streams);
-        let mut connection = pin!(builder.serve_connection(TokioIo::new(wire), answer));
-        loop {
-            let idle = async {
-                match settings.idle_close_ms.filter(|_| line.is_idle()) {
-                    Some(ms) => clock.sleep(ms.max(1)).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                biased;
-                () = line.poke.notified() => {}
-                _ = connection.as_mut() => return,
-                () = idle => return,
-            }
-            if line.is_dead() {
-                return;
-            }
-            let spent = settings.max_requests.is_some_and(|most| line.answered() >= most);
-            if line.take_goodbye() || (spent && line.is_idle()) {
-                connection.as_mut().graceful_shutdown();
-            }
+        tokio::select! {
+            biased;
+            () = line.poke.notified() => {}
+            _ = connection.as_mut() => return,
+            () = idle => return,
+        }
+        if line.is_dead() {
+            return;
+        }
+        let spent = settings.max_requests.is_some_and(|most| line.answered() >= most);
+        if line.take_goodbye() || (spent && line.is_idle()) {
+            connection.as_mut().graceful_shutdown();
         }
     }
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Settings of one emulator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the service's own")]
 pub struct Settings {
     /// The rhythm of answers, unless a model has its own.
     pub pace: Pace,

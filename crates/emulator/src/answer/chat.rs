@@ -52,12 +52,15 @@ pub(crate) fn frames(answer: &Answer, style: &Style) -> Vec<Frame> {
 }
 
 pub(crate) fn whole(answer: &Answer, style: &Style) -> String {
-    let mut message = format!(r#"{{"role":"assistant","content":{}"#, quoted(&answer.text));
-    if !answer.reasoning.is_empty() {
-        message += &format!(r#","reasoning_content":{}"#, quoted(&answer.reasoning));
-    }
-    if !answer.calls.is_empty() {
-        let calls = answer.calls.iter().enumerate().map(|(index, call)| {
+    let reasoning = match answer.reasoning.as_str() {
+        "" => String::new(),
+        text => format!(r#","reasoning_content":{}"#, quoted(text)),
+    };
+    let calls: Vec<String> = answer
+        .calls
+        .iter()
+        .enumerate()
+        .map(|(index, call)| {
             let (name, arguments) = function(call);
             format!(
                 r#"{{"id":"{}","type":"function","function":{{"name":{},"arguments":{}}}}}"#,
@@ -65,12 +68,17 @@ pub(crate) fn whole(answer: &Answer, style: &Style) -> String {
                 quoted(&name),
                 quoted(&arguments)
             )
-        });
-        message += &format!(r#","tool_calls":[{}]"#, calls.collect::<Vec<_>>().join(","));
-    }
+        })
+        .collect();
+    let calls = match calls.as_slice() {
+        [] => String::new(),
+        calls => format!(r#","tool_calls":[{}]"#, calls.join(",")),
+    };
+    let text = quoted(&answer.text);
+    let message = format!(r#"{{"role":"assistant","content":{text}{reasoning}{calls}}}"#);
     let cost = answer.cost.legacy().map(|cost| format!(r#","cost":"{cost}""#));
     format!(
-        r#"{{"id":"chatcmpl-{}","object":"chat.completion","created":{},"model":{},"choices":[{{"index":0,"message":{message}}},"finish_reason":"{}"}}],"usage":{}{}}}"#,
+        r#"{{"id":"chatcmpl-{}","object":"chat.completion","created":{},"model":{},"choices":[{{"index":0,"message":{message},"finish_reason":"{}"}}],"usage":{}{}}}"#,
         answer.id,
         answer.created,
         quoted(&answer.model),
