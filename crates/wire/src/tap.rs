@@ -100,7 +100,7 @@ impl Tap {
                 }
                 b'{' | b'[' => {
                     self.depth += 1;
-                    self.expect_key = self.depth == 1 && *byte == b'{';
+                    self.expect_key = self.depth == 1;
                 }
                 b'}' | b']' => {
                     if self.depth == 1 {

@@ -120,6 +120,8 @@ fn terminal_events_as_services_write_them() {
     check_terminal(Chat, "data: [DONE]", true, false);
     check_terminal(Chat, "data: [DONE] \r\r", true, false);
     check_terminal(Chat, ": [DONE]\n\n", false, false);
+    check_terminal(Chat, "\u{feff}data: [DONE]\n\n", true, false);
+    check_terminal(Chat, "\n\u{feff}data: [DONE]\n\n", false, false);
     check_terminal(Chat, "data: {\"choices\":[{\"finish_reason\" : \"stop\"}]}\n\n", true, false);
     check_terminal(Chat, "data: {\"choices\":[{\"finish_reason\":\"\"}]}\n\n", false, false);
     check_terminal(Chat, "data: {\"choices\":[{\"finish_reason\":null}]}\n\n", false, false);

@@ -110,6 +110,17 @@ fn a_cut_answer_has_what_had_come() {
     assert_eq!(tap.reading().tokens.unwrap().input, 1);
 }
 
+#[test]
+fn an_escape_may_be_cut_anywhere() {
+    let text = r#"{"a":"\\","usage":{"x":"\\","y":"\"","prompt_tokens":1}}"#;
+    for cut in 0..=text.len() {
+        let (one, other) = text.as_bytes().split_at(cut);
+        let tap = tap(Format::Chat, [one, other]);
+        assert!(tap.complete(), "cut at {cut}");
+        assert_eq!(tap.reading().tokens.unwrap().input, 1, "cut at {cut}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_chunking_reads_the_same(
