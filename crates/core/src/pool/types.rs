@@ -74,7 +74,7 @@ pub struct Ask {
 }
 
 /// What a request has tried, and what each try taught. Kept by the edge, extended by
-/// [`Trail::record`], read by [`Pool::admit`].
+/// [`Trail::record`], read by [`super::Pool::admit`].
 #[derive(Debug, Clone)]
 pub struct Trail {
     /// The request's place in the pool.
