@@ -60,6 +60,17 @@ async function chat(client, model, stream, prompt) {
   }
 }
 
+// The helper `responses.stream()` throws at the `ping` that the service sends after the end, with
+// or without a proxy in between. The plain iterator is the SDK's other way.
+async function completed(events) {
+  let response;
+  for await (const event of events) {
+    if (event.type === "error") throw new Error(event.message);
+    if (event.type === "response.completed") response = event.response;
+  }
+  return response;
+}
+
 async function responses(client, model, stream, prompt) {
   const tools = Object.entries(TOOLS).map(([name, [description, fields]]) => ({
     type: "function",
@@ -72,13 +83,12 @@ async function responses(client, model, stream, prompt) {
   for (;;) {
     const wanted = { model, input, tools, store: false };
     const answer = stream
-      ? await client.responses.stream(wanted).finalResponse()
+      ? await completed(await client.responses.create({ ...wanted, stream: true }))
       : await client.responses.create(wanted);
     const calls = answer.output.filter((item) => item.type === "function_call");
-    if (!calls.length) return answer.output_text;
-    for (const item of answer.output.filter((item) => item.type === "message")) {
-      input.push({ role: "assistant", content: item.content[0].text });
-    }
+    const said = answer.output.filter((item) => item.type === "message");
+    if (!calls.length) return said.map((item) => item.content[0].text).join("");
+    input.push(...said.map((item) => ({ role: "assistant", content: item.content[0].text })));
     for (const { call_id, name, arguments: args } of calls) {
       input.push({ type: "function_call", call_id, name, arguments: args });
       const output = perform(name, JSON.parse(args));

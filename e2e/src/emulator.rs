@@ -42,7 +42,10 @@ impl Emulator {
         let scenario = json!({
             "accounts": accounts,
             "scripts": {"*": script},
-            "settings": {"log": {"answers": true}},
+            "settings": {
+                "log": {"answers": true, "bodyBytes": 1_000_000},
+                "pace": {"headersMs": 20, "firstMs": 10, "gapMs": 2},
+            },
         });
         let file = sandbox.write("scenario.json", &scenario.to_string())?;
         let mut command = sandbox.command(product()?);

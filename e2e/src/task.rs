@@ -1,6 +1,7 @@
 //! The task that every client is given, and what must be true on both sides when it is done.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -40,9 +41,10 @@ pub fn coding_turn(client: &dyn Client, weather: Weather) -> Outcome {
     }
     let sandbox = Sandbox::new()?;
     let file = sandbox.write("project/calc.py", BROKEN)?;
-    let turns = turns(client, &file, weather);
+    let strike = sandbox.bin().join("strike");
+    let turns = turns(client, &file, &strike, weather);
     let emulator = Emulator::start(&sandbox, &ACCOUNTS, &json!({"turns": turns}))?;
-    sandbox.program("strike", &strike(&emulator))?;
+    sandbox.program("strike", &strike_program(&emulator))?;
     let proxy = Proxy::start(&sandbox, &emulator, "")?;
     let stage = Stage { proxy, emulator, sandbox };
 
@@ -55,11 +57,13 @@ pub fn coding_turn(client: &dyn Client, weather: Weather) -> Outcome {
         .map_err(|failure| stage.explained(failure.with("the client", &told)))
 }
 
-fn turns(client: &dyn Client, file: &std::path::Path, weather: Weather) -> Vec<Value> {
+fn turns(client: &dyn Client, file: &Path, strike: &Path, weather: Weather) -> Vec<Value> {
+    // With its path: a client's shell may be a login shell, which sets its own PATH.
+    let strike = |how: &str| client.shell(&format!("'{}' {how}", strike.display()));
     let mut turns = vec![client.read(file).turn("I will read the file.")];
     if weather == Weather::Storm {
-        turns.push(client.shell("strike dead").turn("Now the weather gets worse."));
-        turns.push(client.shell("strike exhausted").turn("And worse."));
+        turns.push(strike("dead").turn("Now the weather gets worse."));
+        turns.push(strike("exhausted").turn("And worse."));
     }
     turns.push(client.edit(file, "    return a - b", "    return a + b").turn("I mend it."));
     turns.push(client.shell("cat calc.py > seen.txt").turn("I look at it."));
@@ -70,7 +74,7 @@ fn turns(client: &dyn Client, file: &std::path::Path, weather: Weather) -> Vec<V
 
 /// A program for the client's shell: strikes the account that served the latest request, which is
 /// the turn that runs it. So it happens in the middle of the run, whatever the proxy's strategy.
-fn strike(emulator: &Emulator) -> String {
+fn strike_program(emulator: &Emulator) -> String {
     let control = format!("{}/__emulator", emulator.base_url());
     let case = |key: &Key| {
         let deleted = json!({"label": key.label, "secret": key.secret, "deleted": true});

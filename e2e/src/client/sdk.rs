@@ -90,7 +90,6 @@ impl Client for Sdk {
         };
         let mut command = sandbox.command(self.program().unwrap_or_default());
         let stream = if self.stream { "stream" } else { "plain" };
-        command.env("PYTHONDONTWRITEBYTECODE", "1");
         command.arg(folder.join(agent)).args([proxy, self.model(), call, stream, prompt]);
         Ok(command)
     }
