@@ -3,6 +3,7 @@
 pub mod catalogue;
 pub mod clock;
 pub mod config;
+pub mod demo;
 pub mod observe;
 pub mod runtime;
 pub mod secret;

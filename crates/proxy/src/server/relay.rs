@@ -276,7 +276,7 @@ impl Relay {
     fn end_with(&mut self, message: &str, batch: &mut Batch) {
         self.journal.finish();
         self.end = Some(match &self.meter {
-            Meter::Stream(watch, _) if watch.terminal() => End::Clean,
+            Meter::Stream(watch, _) if watch.terminal() || watch.failed() => End::Clean,
             // A declared length leaves no room for an event of ours.
             Meter::Stream(watch, format) if self.remaining.is_none() => {
                 batch.push(Bytes::from_static(watch.cut_prefix()));
