@@ -151,14 +151,13 @@ fn read(
     tell: Sender<String>,
 ) -> Reader {
     thread::spawn(move || {
-        for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
-            let line = String::from_utf8_lossy(&line).into_owned();
-            {
-                let mut text = text.lock().unwrap_or_else(PoisonError::into_inner);
-                text.push_str(&line);
-                text.push('\n');
-            }
-            drop(tell.send(line)); // nobody may be waiting for lines any more
+        let mut pipe = BufReader::new(pipe);
+        let mut line = Vec::new();
+        while pipe.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+            let found = String::from_utf8_lossy(&line).into_owned();
+            text.lock().unwrap_or_else(PoisonError::into_inner).push_str(&found);
+            drop(tell.send(found.trim_end().to_owned())); // nobody may be waiting any more
+            line.clear();
         }
     })
 }
@@ -178,4 +177,48 @@ fn wait(mut child: Child, readers: [Option<Reader>; 2]) -> ExitStatus {
         drop(reader.join());
     }
     status
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn output_is_kept_to_the_byte() {
+        let finished = run(shell("printf 'a\\n\\nb'; printf c >&2"), Duration::from_secs(20));
+        let finished = finished.expect("it ends");
+        assert_eq!((finished.stdout.as_str(), finished.stderr.as_str()), ("a\n\nb", "c"));
+    }
+
+    #[test]
+    fn what_does_not_end_is_killed_with_its_children() {
+        let failure = run(shell("echo $$; sleep 600 & wait"), Duration::from_millis(200));
+        let text = format!("{:?}", failure.expect_err("it cannot end in time"));
+        assert!(text.contains("did not end within"), "{text}");
+        let group = text.lines().find(|line| line.parse::<u32>().is_ok()).expect("its group");
+        let mut alive = Command::new("kill");
+        let alive = alive.args(["-0", "--", &format!("-{group}")]).stderr(Stdio::null());
+        // The signal is sent before `run` returns; the kernel takes the processes away soon after.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while alive.status().expect("kill runs").success() {
+            assert!(Instant::now() < deadline, "group {group} lives on");
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn an_awaited_line_that_cannot_come_is_not_waited_for() {
+        let running = Running::start(&mut shell("echo one; echo two")).expect("it starts");
+        let two = running.line(Duration::from_secs(20), |line| (line == "two").then_some(2));
+        assert_eq!(two.expect("it says so"), 2);
+        let three = running.line(Duration::from_secs(20), |line| (line == "three").then_some(3));
+        let text = format!("{:?}", three.expect_err("it never says so"));
+        assert!(text.contains("it ended"), "{text}");
+    }
 }

@@ -8,7 +8,7 @@ use crate::proxy::Proxy;
 use crate::sandbox::Sandbox;
 
 /// What a model says when it is not asked to do anything.
-pub const WORDS: &str = "Hello from the emulator.";
+const WORDS: &str = "Hello from the emulator.";
 
 /// Both processes, and the folders they live in.
 pub struct Stage {
