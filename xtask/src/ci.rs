@@ -54,8 +54,10 @@ fn lints(workspace: &Workspace) -> Result<Outcome, Failed> {
     done(&mut workspace.cargo("clippy --workspace --all-targets --locked -- -D warnings"))
 }
 
+/// With private items: it is for people who work on this, and may link to what they see.
 fn documentation(workspace: &Workspace) -> Result<Outcome, Failed> {
-    let mut command = workspace.cargo("doc --workspace --no-deps --locked");
+    let mut command =
+        workspace.cargo("doc --workspace --no-deps --document-private-items --locked");
     done(command.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
