@@ -83,6 +83,11 @@ pub(crate) fn iso(epoch_ms: i64) -> String {
     )
 }
 
+/// An HTTP date (RFC 9110 §5.6.7).
+pub(crate) fn http_date(epoch_ms: i64) -> String {
+    civil(epoch_ms).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
 fn civil(epoch_ms: i64) -> DateTime {
     let at = Timestamp::from_millisecond(epoch_ms).unwrap_or_default();
     TimeZone::UTC.to_datetime(at)
@@ -125,6 +130,11 @@ mod tests {
         assert!(!in_peak(ms("2026-11-20T04:00:00Z"), true));
         assert!(!in_peak(ms("2026-11-21T07:00:00Z"), true), "a Saturday");
         assert!(in_peak(ms("2026-11-21T07:00:00Z"), false));
+    }
+
+    #[test]
+    fn http_dates() {
+        assert_eq!(http_date(ms("2026-11-02T03:04:05Z")), "Mon, 02 Nov 2026 03:04:05 GMT");
     }
 
     #[test]

@@ -178,7 +178,7 @@ impl Exchange {
         self.close(false);
     }
 
-    /// The answer was cut, or ends wrongly on purpose.
+    /// A fault cut the answer, or lets it end too early. A request that got no head has no status.
     pub(crate) fn cut(&mut self, aborted: bool) {
         if self.shared.world().settings.charge_aborted {
             self.charge();
@@ -197,7 +197,7 @@ impl Exchange {
         if let Some(entry) = world.log.get_mut(self.index) {
             entry.ended_ms = Some(now);
             entry.aborted = aborted;
-            entry.status = self.status.or(Some(499));
+            entry.status = self.status;
             entry.bytes_out = self.sent;
             entry.answer = self
                 .answer
@@ -206,7 +206,7 @@ impl Exchange {
                 .map(Bytes::from);
             ended.body_len = entry.body_len;
         }
-        ended.status = self.status.or(Some(499));
+        ended.status = self.status;
         ended.aborted = aborted;
         ended.bytes_out = self.sent;
         world.counters.ended(&self.counted, &ended);
@@ -220,7 +220,7 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         if self.open {
             // A client that left is a 499 whatever was sent so far (upstream.md §2.2).
-            self.status = None;
+            self.status = Some(499);
             self.cut(true);
         }
     }

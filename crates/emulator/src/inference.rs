@@ -73,7 +73,7 @@ pub(crate) async fn answer(
 ) -> Result<Response<Body>, Broken> {
     let format = post.format;
     if post.layout == Layout::Legacy && talk.shared.world().settings.routing_down {
-        return Ok(talk.row(&Row::RoutingDown, format));
+        return Ok(talk.row(&Row::RoutingDown));
     }
     // The router forwards whatever header the key came in (upstream.md §0.1).
     let new = service::is_new(&talk.shared, post.layout, talk.secret.as_deref());
@@ -97,7 +97,7 @@ pub(crate) async fn answer(
     };
     let admitted = match checked {
         Ok(admitted) => admitted,
-        Err(refused) => return Ok(refuse(talk, &refused, format)),
+        Err(refused) => return Ok(refuse(talk, &refused)),
     };
     // The service writes the id of its own model, whatever alias was asked for.
     match talk.strike(Stage::Provider, false).await? {
@@ -119,7 +119,7 @@ pub(crate) async fn answer(
     };
     let refused = admission::provider(&talk.shared.world(), &admitted, &ask, &demand);
     if let Err(row) = refused {
-        return Ok(talk.row(&row, format));
+        return Ok(talk.row(&row));
     }
     let conversation = post.conversation.unwrap_or_default();
     let (answer, bill, pace) = {
@@ -153,8 +153,8 @@ pub(crate) async fn answer(
     Ok(respond(&shared, StatusCode::OK, headers, schedule, Some(exchange)))
 }
 
-fn refuse(talk: Talk, refused: &Refused, format: Format) -> Response<Body> {
-    let reply = talk.row_reply(&refused.row, format);
+fn refuse(talk: Talk, refused: &Refused) -> Response<Body> {
+    let reply = talk.row_reply(&refused.row);
     let status = refused.status.and_then(|status| StatusCode::from_u16(status).ok());
     let reply = Reply { status: status.unwrap_or(reply.status), ..reply };
     talk.reply(reply)

@@ -45,7 +45,8 @@ pub struct Entry {
     /// The request body, if it was small enough to keep.
     #[serde(serialize_with = "as_text")]
     pub body: Option<Bytes>,
-    /// Status of the answer; 499 if the client left first (upstream.md §2.2).
+    /// Status of the answer; 499 if the client left before its end (upstream.md §2.2); none while
+    /// it is not known, or if a fault cut the request before.
     pub status: Option<u16>,
     /// The client left, or a fault cut the answer.
     pub aborted: bool,

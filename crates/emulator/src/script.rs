@@ -56,7 +56,6 @@ impl CallOption {
     fn is_offered(&self, offered: &[Offered]) -> bool {
         match self {
             Self::Function { name, .. } => offered.iter().any(|t| !t.custom && t.name == *name),
-            // A namespaced tool may be known to the client without being listed by name.
             Self::Custom { name, namespace, .. } => {
                 offered.iter().any(|t| t.custom && t.name == *name && t.namespace == *namespace)
             }

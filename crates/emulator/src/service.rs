@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, DATE};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use crate::body::{Body, Broken};
+use crate::calendar;
 use crate::control;
 use crate::dashboard;
 use crate::exchange::Exchange;
@@ -54,6 +55,10 @@ pub(crate) async fn answer(
         path: head.uri.path().to_owned(),
         version: head.version,
         model: None,
+        format: match &target {
+            Target::Infer(_, format) => *format,
+            _ => Format::Chat,
+        },
         shared,
         exchange,
         secret,
@@ -85,7 +90,7 @@ pub(crate) async fn answer(
         Target::Infer(..) | Target::Google { .. } => {
             return match post {
                 Some(post) => inference::answer(talk, post, bend).await,
-                None => Ok(talk.row(&Row::Internal, Format::Chat)),
+                None => Ok(talk.row(&Row::Internal)),
             };
         }
         Target::Models(layout) => listing::reply(&talk.shared, layout, &head.headers),
@@ -110,6 +115,7 @@ pub(crate) struct Talk {
     pub(crate) secret: Option<String>,
     pub(crate) session: Option<String>,
     pub(crate) model: Option<String>,
+    format: Format,
     path: String,
     version: Version,
     inference: bool,
@@ -167,7 +173,7 @@ impl Talk {
                 Ok(Struck::Reply(custom(status, &headers, body)))
             }
             Action::Html { status } => Ok(Struck::Reply(html(status))),
-            Action::Row(row) => Ok(Struck::Reply(self.row_reply(&row, Format::Chat))),
+            Action::Row(row) => Ok(Struck::Reply(self.row_reply(&row))),
             Action::Hang => std::future::pending().await,
             Action::RefuseStream if h2 => {
                 self.exchange.cut(true);
@@ -220,13 +226,13 @@ impl Talk {
     }
 
     /// A row of upstream.md §2.2, as this request gets it.
-    pub(crate) fn row(self, row: &Row, format: Format) -> Response<Body> {
-        let reply = self.row_reply(row, format);
+    pub(crate) fn row(self, row: &Row) -> Response<Body> {
+        let reply = self.row_reply(row);
         self.reply(reply)
     }
 
     /// The same, not yet sent.
-    pub(crate) fn row_reply(&self, row: &Row, format: Format) -> Reply {
+    pub(crate) fn row_reply(&self, row: &Row) -> Reply {
         let world = self.shared.world();
         let owner = self.secret.as_deref().and_then(|secret| world.owner(secret));
         let workspace = owner.map(|(account, _)| account.workspace.clone()).unwrap_or_default();
@@ -237,7 +243,7 @@ impl Talk {
         row.reply(&Scene {
             model,
             provider: provider.as_deref().unwrap_or("Console Go"),
-            format,
+            format: self.format,
             workspace: &workspace,
             locale: self.caller.locale,
             now: self.shared.clock.now_ms(),
@@ -270,6 +276,10 @@ pub(crate) fn respond(
     let body = Body::new(schedule, shared.clock.clone(), exchange);
     let mut response = Response::new(body);
     *response.status_mut() = status;
+    // The service's clock, not the machine's.
+    if let Ok(date) = HeaderValue::from_str(&calendar::http_date(shared.clock.now_ms())) {
+        response.headers_mut().insert(DATE, date);
+    }
     for (name, value) in headers {
         if name != CONTENT_LENGTH
             && let Ok(value) = HeaderValue::from_str(&value)

@@ -19,7 +19,12 @@ pub(crate) fn offered(body: &[u8]) -> Vec<Offered> {
     let items = body.get("input").and_then(Value::as_array);
     for item in items.into_iter().flatten() {
         if item.get("type").and_then(Value::as_str) == Some("additional_tools") {
-            collect(item.get("tools"), None, &mut found);
+            collect(item.get("tools").or(item.get("namespaces")), None, &mut found);
+            // Codex runs this one for the models it knows, whether it names it or not.
+            if !found.iter().any(|tool| tool.name == "exec") {
+                let namespace = Some("functions".to_owned());
+                found.push(Offered { name: "exec".to_owned(), namespace, custom: true });
+            }
         }
     }
     found
@@ -27,18 +32,16 @@ pub(crate) fn offered(body: &[u8]) -> Vec<Offered> {
 
 fn collect(tools: Option<&Value>, namespace: Option<&str>, found: &mut Vec<Offered>) {
     for tool in tools.and_then(Value::as_array).into_iter().flatten() {
-        let kind = tool.get("type").and_then(Value::as_str);
-        let name = tool
-            .get("name")
-            .or_else(|| tool.get("function").and_then(|function| function.get("name")))
-            .and_then(Value::as_str);
-        if kind == Some("namespace") {
-            collect(tool.get("tools"), name, found);
+        let text = |field: &str| tool.get(field).and_then(Value::as_str);
+        let function = tool.get("function").and_then(|function| function.get("name"));
+        let name = text("name").or_else(|| function.and_then(Value::as_str));
+        if let Some(inner) = tool.get("tools") {
+            collect(Some(inner), name, found);
         } else if let Some(name) = name {
             found.push(Offered {
                 name: name.to_owned(),
-                namespace: namespace.map(str::to_owned),
-                custom: kind == Some("custom"),
+                namespace: text("namespace").or(namespace).map(str::to_owned),
+                custom: text("type") == Some("custom"),
             });
         }
     }

@@ -103,6 +103,14 @@ impl Client {
         Self::H2(sender)
     }
 
+    /// The same h2 connection once more.
+    pub(crate) fn share(&self) -> Self {
+        match self {
+            Self::H1(_) => panic!("an HTTP/1.1 connection has one user"),
+            Self::H2(sender) => Self::H2(sender.clone()),
+        }
+    }
+
     pub(crate) async fn send(
         &mut self,
         method: Method,
@@ -131,7 +139,12 @@ impl Client {
         }
     }
 
-    pub(crate) async fn post(&mut self, path: &str, headers: &[(&str, String)], body: &str) -> Answer {
+    pub(crate) async fn post(
+        &mut self,
+        path: &str,
+        headers: &[(&str, String)],
+        body: &str,
+    ) -> Answer {
         read(self.send(Method::POST, path, headers, body).await.unwrap()).await
     }
 

@@ -39,7 +39,7 @@ async fn streams_break_where_told() {
     let (emulator, key) = emulator();
     let whole = Client::pipe(&emulator).await.chat(&key, "glm-5.2").await;
     let complete = events(whole.text()).len();
-    let mut broken = async |after, then| {
+    let broken = async |after, then| {
         emulator.fault(Fault::new(Action::Stream { after, then }).times(1));
         Client::pipe(&emulator).await.chat(&key, "glm-5.2").await
     };

@@ -77,12 +77,11 @@ async fn streams_are_limited() {
         s.connection.max_streams = 3;
         s.pace = Pace { headers_ms: 1_000, ..Pace::default() };
     });
-    let Client::H2(sender) = Client::pipe_h2(&emulator).await else { unreachable!() };
-    let mut first = Client::H2(sender.clone());
+    let mut first = Client::pipe_h2(&emulator).await;
     first.chat(&key, "glm-5.2").await; // the client now knows the limit
     let mut tasks = Vec::new();
     for _ in 0..7 {
-        let (mut client, key) = (Client::H2(sender.clone()), key.clone());
+        let (mut client, key) = (first.share(), key.clone());
         tasks.push(tokio::spawn(async move { client.chat(&key, "glm-5.2").await.status }));
     }
     for task in tasks {

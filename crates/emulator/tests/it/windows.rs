@@ -78,7 +78,7 @@ async fn parallel_requests_overshoot() {
         assert_eq!(task.await.unwrap(), 200);
     }
     let used = emulator.account("a", |a| a.quota.used(Window::FiveHour, NOON + 1_000)).unwrap();
-    assert_eq!(used.to_dollars().round() as i64, 20);
+    assert!((used.to_dollars() - 19.88).abs() < 0.001, "11.88 before, 8 dollars since: {used:?}");
     let mut client = Client::pipe(&emulator).await;
     assert_eq!(client.chat(&key, "glm-5.2").await.status, 429);
 }
