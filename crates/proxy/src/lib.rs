@@ -1,6 +1,7 @@
 //! The proxy.
 
 pub mod catalogue;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod demo;

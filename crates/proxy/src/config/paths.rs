@@ -20,6 +20,15 @@ pub struct Paths {
 }
 
 impl Paths {
+    /// The folders of whoever runs this process.
+    pub fn of_this_process(env: &dyn Env) -> Self {
+        let variable = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+        // Without a variable the user database knows, and without that we do as Docker does.
+        let home = env.filled(variable).map(PathBuf::from).or_else(std::env::home_dir);
+        let home = home.unwrap_or_else(|| PathBuf::from("/"));
+        Self::find(env, &home, std::env::current_dir().unwrap_or_default())
+    }
+
     /// Finds the folders; creates none. `home` is the user's home folder, `work_dir` the one we
     /// were started in.
     pub fn find(env: &dyn Env, home: &Path, work_dir: PathBuf) -> Self {

@@ -166,11 +166,9 @@ fn an_empty_list_of_origins_allows_all() {
 
 #[test]
 fn written_defaults_mean_what_absent_ones_mean() {
-    let mut text = String::new();
-    for setting in SETTINGS.iter().filter(|setting| !setting.default.is_empty()) {
-        text.push_str(&format!("{}: {}\n", setting.name, setting.default));
-    }
-    let written = World::yaml(&text);
+    let settings = SETTINGS.iter().filter(|setting| !setting.default.is_empty());
+    let lines = settings.map(|setting| format!("{}: {}\n", setting.name, setting.default));
+    let written = World::yaml(&lines.collect::<Vec<_>>().concat());
     let loaded = written.loaded();
     assert_eq!(loaded.warnings, []);
     let expected = Config {

@@ -346,12 +346,12 @@ mod tests {
 
     #[test]
     fn a_bomb_of_aliases_is_an_error() {
-        let mut text = "a0: &a0 [x]\n".to_owned();
-        for level in 1..12 {
-            let before = level - 1;
-            let refs = vec![format!("*a{before}"); 10].join(",");
-            text.push_str(&format!("a{level}: &a{level} [{refs}]\n"));
-        }
+        let line = |level: i32| {
+            let refs = vec![format!("*a{}", level - 1); 10].join(",");
+            format!("a{level}: &a{level} [{refs}]\n")
+        };
+        let lines: Vec<String> = (1..12).map(line).collect();
+        let text = format!("a0: &a0 [x]\n{}", lines.concat());
         assert!(parse(&text).is_err());
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Handing over costs a lock that nobody holds for long. The writer takes all there is, writes it,
 //! and then rests for [`REST`] before it looks again; only a writer that found nothing sleeps until
-//! it is woken. So under load it wakes fifty times a second whatever the number of lines, and
+//! it is woken. So under load it wakes twenty times a second whatever the number of lines, and
 //! nobody pays for waking it.
 
 use std::fmt;
@@ -20,7 +20,7 @@ use crate::observe::record::RequestRecord;
 use crate::observe::requests::RequestLog;
 
 /// How long the writer rests after writing.
-const REST: Duration = Duration::from_millis(20);
+const REST: Duration = Duration::from_millis(50);
 /// What may wait. At a thousand requests a second this is eight seconds.
 const MOST_ENTRIES: usize = 8_192;
 /// What the waiting lines may measure together, in bytes; records of requests are small.

@@ -1,0 +1,60 @@
+//! The command line: what was asked for, carried out by one module per command.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use crate::cli::args::{Args, Command};
+use crate::config::Env;
+
+pub mod args;
+pub mod demo;
+pub mod emulator;
+pub mod listen;
+pub mod problems;
+pub mod process;
+pub mod serve;
+pub mod token;
+
+/// How a command ended, as the shell sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done,
+    /// Failed.
+    Failed,
+    /// The command line makes no sense.
+    Usage,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+        })
+    }
+}
+
+/// Runs the command that `words` (the program's name first) ask for.
+pub fn run(words: impl IntoIterator<Item = OsString>, env: &dyn Env) -> Exit {
+    let args = match Args::read(words) {
+        Ok(args) => args,
+        Err(error) => {
+            // Help comes this way too; a reader that has gone is no failure of ours.
+            drop(error.print());
+            return if error.use_stderr() { Exit::Usage } else { Exit::Done };
+        }
+    };
+    match args.command {
+        Command::Serve(args) => serve::run(&args, env),
+        Command::Demo(args) => demo::run(&args),
+        Command::Emulator(args) => emulator::run(args),
+        Command::Version => {
+            // The bare number, as ever: scripts compare it.
+            drop(writeln!(io::stdout(), "{}", env!("CARGO_PKG_VERSION")));
+            Exit::Done
+        }
+    }
+}

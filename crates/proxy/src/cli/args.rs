@@ -1,0 +1,237 @@
+//! The words of the command line. The only place that knows clap.
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser, Subcommand};
+
+use crate::config::Overrides;
+
+/// What was asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Args {
+    /// The command; without one, to serve.
+    pub command: Command,
+}
+
+/// A command with its own words.
+#[derive(Debug, Clone, PartialEq, Subcommand)]
+pub enum Command {
+    /// Serve in the foreground (also without a command)
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve(ServeArgs),
+    /// Show what Saros does, against an emulated service, without an account
+    #[command(after_help = DEMO_EXAMPLES)]
+    Demo(DemoArgs),
+    /// Run the emulated service on its own
+    #[command(hide = true, after_help = EMULATOR_EXAMPLES)]
+    Emulator(EmulatorArgs),
+    /// `--version`, as the flag that it is.
+    #[command(skip)]
+    Version,
+}
+
+/// What `serve` can be told.
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
+pub struct ServeArgs {
+    /// Port to listen on [default: 3000]
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<String>,
+    /// Address to listen on [default: 127.0.0.1]
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
+    /// How an account is chosen: predictive or round-robin [default: predictive]
+    #[arg(long, value_name = "STRATEGY")]
+    pub strategy: Option<String>,
+    /// Configuration file [default: config.yaml in ~/.config/saros, else here]
+    #[arg(long, value_name = "PATH")]
+    pub config: Option<PathBuf>,
+}
+
+/// What `demo` can be told.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct DemoArgs {
+    /// End when the story is told, within half a minute
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// What `emulator` can be told.
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct EmulatorArgs {
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1")]
+    pub host: IpAddr,
+    /// Port to listen on; 0 is a free one
+    #[arg(long, default_value_t = 0)]
+    pub port: u16,
+    /// TLS instead of plain HTTP
+    #[arg(long)]
+    pub tls: bool,
+    /// So many accounts in good standing, if the scenario has none
+    #[arg(long, default_value_t = 3)]
+    pub accounts: u32,
+    /// A scenario, JSON
+    #[arg(long, value_name = "PATH")]
+    pub scenario: Option<PathBuf>,
+    /// How fast virtual time runs
+    #[arg(long, default_value_t = 1.0)]
+    pub speed: f64,
+    /// Answer at once instead of at a realistic pace
+    #[arg(long)]
+    pub instant: bool,
+    /// Where to write the authority's certificate, with --tls
+    #[arg(long, value_name = "PATH")]
+    pub certificate_file: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  saros-proxy                            serve with ~/.config/saros/config.yaml
+  saros-proxy --port 4000                the same on another port
+  saros-proxy --config ./config.yaml     with another configuration
+  saros-proxy demo --once                see it work, without an account
+  curl http://127.0.0.1:3000/health      ask a running proxy how it is";
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  saros-proxy serve
+  saros-proxy serve --port 4000 --config /etc/saros/config.yaml
+  OPENCODE_GO_KEYS=home:sk-…,work:sk-… saros-proxy serve
+
+Every option can also stand in config.yaml or in the environment; flags win, then the file.";
+
+const DEMO_EXAMPLES: &str = "\
+Examples:
+  saros-proxy demo            tell the story, then go on serving until Ctrl-C
+  saros-proxy demo --once     tell the story and end";
+
+const EMULATOR_EXAMPLES: &str = "\
+Examples:
+  saros-proxy emulator --port 4100 --accounts 2
+  saros-proxy emulator --tls --certificate-file ca.pem
+
+Prints one line of JSON with its address and keys when it is ready.";
+
+/// One local endpoint in front of several OpenCode Go accounts
+#[derive(Debug, Parser)]
+#[command(
+    name = "saros-proxy",
+    args_conflicts_with_subcommands = true,
+    after_help = EXAMPLES
+)]
+struct Words {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeArgs,
+    /// Print the version
+    #[arg(short = 'v', long, action = ArgAction::SetTrue)]
+    version: bool,
+}
+
+impl Args {
+    /// Reads the words, the program's name first. An error prints itself; help is an error too, of
+    /// the kind that belongs on standard output.
+    pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let words = Words::try_parse_from(words)?;
+        if words.version {
+            return Ok(Self { command: Command::Version });
+        }
+        Ok(Self { command: words.command.unwrap_or(Command::Serve(words.serve)) })
+    }
+}
+
+impl ServeArgs {
+    /// As options of the configuration.
+    pub fn overrides(&self) -> Overrides {
+        let flags = [("port", &self.port), ("host", &self.host), ("strategy", &self.strategy)];
+        let values =
+            flags.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect();
+        Overrides { config: self.config.clone(), values }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::config::options::SETTINGS;
+
+    fn read(line: &str) -> Result<Command, clap::Error> {
+        let words = std::iter::once("saros-proxy").chain(line.split_whitespace());
+        Args::read(words.map(OsString::from)).map(|args| args.command)
+    }
+
+    fn serve(line: &str) -> Overrides {
+        match read(line) {
+            Ok(Command::Serve(args)) => args.overrides(),
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn clap_finds_no_fault_in_it() {
+        Words::command().debug_assert();
+    }
+
+    #[test]
+    fn without_a_command_it_serves() {
+        assert_eq!(serve(""), Overrides::default());
+        let expected = Overrides {
+            config: Some("x.yaml".into()),
+            values: vec![
+                ("port", "4000".to_owned()),
+                ("host", "::1".to_owned()),
+                ("strategy", "round-robin".to_owned()),
+            ],
+        };
+        let flags = "--port 4000 --host ::1 --strategy round-robin --config x.yaml";
+        assert_eq!(serve(flags), expected);
+        assert_eq!(serve(&format!("serve {flags}")), expected);
+        assert_eq!(serve("--port=99999").values, [("port", "99999".to_owned())]);
+    }
+
+    #[test]
+    fn every_flag_of_the_table_exists() {
+        for setting in SETTINGS {
+            if let Some(flag) = setting.flag {
+                let overrides = serve(&format!("{flag} 7"));
+                assert_eq!(overrides.values, [(setting.name, "7".to_owned())]);
+            }
+        }
+    }
+
+    #[test]
+    fn version_and_help() {
+        for line in ["-v", "--version"] {
+            assert_eq!(read(line).unwrap(), Command::Version, "{line}");
+        }
+        for line in ["--help", "-h", "help", "help serve", "serve --help", "help emulator"] {
+            let error = read(line).unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains("Usage:") && text.contains("Examples:"), "{line}: {text}");
+            assert!(!error.use_stderr(), "{line}");
+        }
+        assert!(!read("help").unwrap_err().to_string().contains("emulator"));
+    }
+
+    #[test]
+    fn what_makes_no_sense() {
+        for line in ["--prot 1", "sevre", "--port", "--port 1 demo", "demo --port 1", "serve x"] {
+            assert!(read(line).unwrap_err().use_stderr(), "{line}");
+        }
+        assert!(read("sevre").unwrap_err().to_string().contains("serve"));
+    }
+
+    #[test]
+    fn other_commands() {
+        assert_eq!(read("demo --once").unwrap(), Command::Demo(DemoArgs { once: true }));
+        let Ok(Command::Emulator(args)) = read("emulator --tls --port 5 --speed 60") else {
+            panic!()
+        };
+        assert_eq!((args.tls, args.port, args.accounts), (true, 5, 3));
+    }
+}

@@ -1,0 +1,98 @@
+//! What a long-running command needs of the process: a runtime, signals, no core dumps.
+
+use std::future::Future;
+use std::io;
+
+use tokio::sync::watch;
+
+/// Runs a future on one thread: all traffic is carried by one, which spares locks and wake-ups.
+pub fn block_on<T>(future: impl Future<Output = T>) -> io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(future))
+}
+
+/// How often we were asked to stop, by SIGINT and SIGTERM.
+#[derive(Debug, Clone)]
+pub struct Asked(watch::Receiver<u32>);
+
+impl Asked {
+    /// Listens from now on; what is returned next to it must run for that.
+    pub fn listen() -> io::Result<(Self, impl Future<Output = ()>)> {
+        let (count, asked) = watch::channel(0);
+        let mut signals = Signals::new()?;
+        let pump = async move {
+            loop {
+                signals.next().await;
+                count.send_modify(|count| *count += 1);
+            }
+        };
+        Ok((Self(asked), pump))
+    }
+
+    /// Resolves when we were asked to stop for the `times`-th time.
+    pub async fn times(&self, times: u32) {
+        let mut asked = self.0.clone();
+        if asked.wait_for(|count| *count >= times).await.is_err() {
+            // Nobody listens any more, so nobody can ask.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Forbids core dumps, which would hold every key.
+///
+/// The limit is one byte, not none: the kernel hands dumps to a handler such as systemd-coredump
+/// whatever the limit, unless it is exactly one (core(5), `do_coredump`).
+#[cfg(unix)]
+pub fn forbid_core_dumps() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    if getrlimit(Resource::Core).maximum != Some(0) {
+        let one = Rlimit { current: Some(1), maximum: Some(1) };
+        // Refused only by a sandbox, which then has its own ways.
+        let _ = setrlimit(Resource::Core, one);
+    }
+}
+
+/// Nothing to forbid here.
+#[cfg(not(unix))]
+pub fn forbid_core_dumps() {}

@@ -1,0 +1,148 @@
+//! `serve`: the proxy in the foreground.
+
+use std::io::{self, IsTerminal, Write};
+
+use crate::cli::Exit;
+use crate::cli::args::ServeArgs;
+use crate::cli::listen::listen;
+use crate::cli::problems::{self, Audience};
+use crate::cli::process::{self, Asked};
+use crate::cli::token::{self, Token};
+use crate::config::problem::{Place, Severity};
+use crate::config::{Config, Env, Loaded, Paths, Problem, is_loopback, load};
+use crate::observe::log::{Log, Settings};
+use crate::observe::requests::RequestLog;
+use crate::server;
+use crate::server::shutdown::Ended;
+use crate::upstream::dial::Network;
+use crate::upstream::tls::Tls;
+use crate::upstream::tunnel::Tunnels;
+
+/// Serves until it is asked to stop.
+pub fn run(args: &ServeArgs, env: &dyn Env) -> Exit {
+    process::forbid_core_dumps();
+    let terminal = io::stdout().is_terminal();
+    let (settings, complaint) = Settings::from_env(env, terminal);
+    let (log, _flushed_when_dropped) = Log::start(settings, Box::new(io::stdout()));
+    log.clone().install();
+    if let Some(complaint) = complaint {
+        tracing::warn!("{complaint}");
+    }
+    match start(args, env, &log) {
+        Ok(Ended::Drained) => Exit::Done,
+        Ok(Ended::Cut) => Exit::Failed,
+        Err(problems) => {
+            problems::tell(&problems, Audience::of_this_process(), &log);
+            let errors = || problems.iter().filter(|problem| problem.severity == Severity::Error);
+            if errors().all(|problem| matches!(problem.place, Place::Flag(_))) {
+                Exit::Usage
+            } else {
+                Exit::Failed
+            }
+        }
+    }
+}
+
+fn start(args: &ServeArgs, env: &dyn Env, log: &Log) -> Result<Ended, Vec<Problem>> {
+    let paths = Paths::of_this_process(env);
+    let file = paths.config_file();
+    let loaded = load(&args.overrides(), env, paths).map_err(|error| error.problems)?;
+    problems::tell(&loaded.warnings, Audience::of_this_process(), log);
+    let Loaded { mut config, source, .. } = loaded;
+    if let Some(path) = &source {
+        tracing::info!("Configuration: {}", path.display());
+    } else {
+        tracing::info!("Configuration: environment and defaults, no file at {}", file.display());
+    }
+    if config.keys.is_empty() {
+        let file = source.unwrap_or(file);
+        let hint = format!(
+            "add some under `keys:` in {}, or set OPENCODE_GO_KEYS=label:sk-…,label:sk-…",
+            file.display()
+        );
+        return failed(Problem::new(Severity::Error, "No valid API keys configured").hint(hint));
+    }
+    let tunnels = Tunnels::from_environment(|name| env.var(name))
+        .or_else(|why| failed(Problem::new(Severity::Error, why)))?;
+    if config.request_log {
+        match RequestLog::open(&config.state_dir) {
+            Ok(file) => log.keep_requests(file),
+            Err(error) => {
+                tracing::warn!(%error, "Requests are not kept: the file cannot be written");
+            }
+        }
+    }
+    let token = token::ensure(&mut config).or_else(|error| {
+        failed(Problem::new(Severity::Error, format!("No client token can be made: {error}")))
+    })?;
+
+    let served = process::block_on(async {
+        let listener = listen(&config.host, config.port).await.map_err(|problem| vec![*problem])?;
+        let (asked, pump) = Asked::listen().or_else(|error| failed(io_problem(&error)))?;
+        let address = listener.local_addr().or_else(|error| failed(io_problem(&error)))?;
+        tracing::info!("Proxy listening on http://{address}");
+        introduce(&config);
+        tell_token(&token);
+        let network = Network::new(Tls::default(), tunnels);
+        let ended = server::run(config, listener, network, asked.times(1), asked.times(2));
+        tokio::select! {
+            ended = ended => Ok(ended),
+            () = pump => Ok(Ended::Cut),
+        }
+    });
+    served.or_else(|error| failed(io_problem(&error)))?
+}
+
+fn failed<T>(problem: Problem) -> Result<T, Vec<Problem>> {
+    Err(vec![problem])
+}
+
+fn io_problem(error: &io::Error) -> Problem {
+    Problem::new(Severity::Error, format!("The proxy cannot start: {error}"))
+}
+
+/// The lines by which an owner sees that all is as intended.
+fn introduce(config: &Config) {
+    tracing::info!("Upstream: {}", config.upstream);
+    tracing::info!("API keys loaded: {}", config.keys.len());
+    for key in &config.keys {
+        if key.base == config.upstream {
+            tracing::info!("  - {}: {}", key.label, key.secret);
+        } else {
+            tracing::info!("  - {}: {} at {}", key.label, key.secret, key.base);
+        }
+    }
+    if !is_loopback(&config.host) {
+        let who = if config.token_required() {
+            "Clients must show a token."
+        } else {
+            "Whoever reaches the port can use your accounts: requireClientToken is off."
+        };
+        tracing::warn!("Proxy binding to \"{}\" — not localhost. {who}", config.host);
+    }
+    if config.allowed_origins.open() {
+        tracing::warn!("CORS allows all origins: every web page you open can use the proxy");
+    }
+}
+
+/// A token that was made is shown where a person sees it at once, and never in the log.
+fn tell_token(token: &Token) {
+    match token {
+        Token::NotNeeded => {}
+        Token::Found(path) => tracing::info!("Client token: in {}", path.display()),
+        Token::Made { token, kept } => {
+            match kept {
+                Ok(path) => tracing::info!("Client token: made, kept in {}", path.display()),
+                Err(error) => tracing::warn!(
+                    %error,
+                    "Client token: made, but it cannot be kept and will be another at the next start; \
+                     set clientTokens"
+                ),
+            }
+            if io::stderr().is_terminal() {
+                let mut terminal = anstream::stderr();
+                drop(writeln!(terminal, "\nClient token, shown only now: {}\n", token.expose()));
+            }
+        }
+    }
+}

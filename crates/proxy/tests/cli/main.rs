@@ -1,0 +1,291 @@
+//! The program as a process: what it prints, what it returns, what it leaves behind.
+#![cfg(unix)]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+const KEY: &str = "sk-aaaaaaaaaaaaaaaaaaaaaaaaaaaaAAAA";
+
+/// A user without anything but a home folder.
+struct User(TempDir);
+
+impl User {
+    fn new() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+
+    fn with_config(text: &str) -> Self {
+        let user = Self::new();
+        let folder = user.path(".config/saros");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("config.yaml"), text).unwrap();
+        user
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.0.path().join(path)
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_saros-proxy"));
+        command.args(line.split_whitespace());
+        command.env_clear().env("HOME", self.0.path()).current_dir(self.0.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn run(&self, line: &str) -> Ended {
+        Ended::of(self.command(line).output().unwrap())
+    }
+}
+
+#[derive(Debug)]
+struct Ended {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Ended {
+    fn of(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+/// A proxy that runs.
+struct Running {
+    child: Child,
+    out: BufReader<std::process::ChildStdout>,
+    /// The log until it listened.
+    log: String,
+    address: String,
+}
+
+impl Running {
+    fn start(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut log = String::new();
+        loop {
+            let before = log.len();
+            if out.read_line(&mut log).unwrap() == 0 {
+                panic!("ended before it listened: {log}");
+            }
+            if let Some((_, address)) = log[before..].split_once("Proxy listening on http://") {
+                let address = address.split(['"', ' ', '\n']).next().unwrap().to_owned();
+                return Self { child, out, log, address };
+            }
+        }
+    }
+
+    fn get(&self, path: &str, headers: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let host = &self.address;
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{headers}\r\n")
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn stop(mut self, signal: Signal) -> Ended {
+        let pid = Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+        self.out.read_to_string(&mut self.log).unwrap();
+        let mut err = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+        Ended { code: self.child.wait().unwrap().code(), out: self.log, err }
+    }
+}
+
+/// Free when asked for. Another process may take it, so tests that use it do not depend on more.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn json_lines(log: &str) -> Vec<serde_json::Value> {
+    log.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+}
+
+#[test]
+fn version_and_help() {
+    let user = User::new();
+    for line in ["--version", "-v"] {
+        let ended = user.run(line);
+        assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+        assert_eq!(ended.out, concat!(env!("CARGO_PKG_VERSION"), "\n"));
+    }
+    let ended = user.run("help");
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.out.contains("Examples:") && !ended.out.contains('\u{1b}'), "{}", ended.out);
+    let ended = user.run("--prot 1");
+    assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""));
+    assert!(ended.err.contains("--port"), "{}", ended.err);
+}
+
+#[test]
+fn without_keys_it_does_not_start() {
+    let user = User::new();
+    for line in ["", "serve"] {
+        let ended = user.run(line);
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(ended.err.contains("error: No valid API keys configured"), "{ended:?}");
+        assert!(ended.err.contains("/.config/saros/config.yaml"), "{ended:?}");
+        let last = json_lines(&ended.out).pop().unwrap();
+        assert_eq!(last["level"], 60);
+        assert!(last["msg"].as_str().unwrap().starts_with("No valid API keys configured"));
+    }
+    assert!(!user.path(".config").exists(), "nothing is written");
+}
+
+#[test]
+fn problems_stand_on_standard_error_with_their_place() {
+    let key = "sk-secretsecretsecretsecret";
+    let user = User::with_config(&format!("port: [1\nkeys:\n  - label: a\n    key: {key}\n"));
+    let ended = user.run("");
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.err.contains("error: the file is no YAML"), "{}", ended.err);
+    assert!(ended.err.contains("config.yaml:"), "{}", ended.err);
+
+    let user =
+        User::with_config(&format!("keys: [{{label: a, key: {key}}}]\nonExhausted: never\n"));
+    let ended = user.run("");
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.err.contains("config.yaml:2:14"), "{}", ended.err);
+    assert!(ended.err.contains("allowed: `auto`, `wait` or `fail`"), "{}", ended.err);
+    for ended in [ended, user.run("--strategy fastest")] {
+        assert!(!format!("{ended:?}").contains(key), "{ended:?}");
+    }
+
+    let user = User::with_config(&format!("keys: [{{label: a, key: {key}}}]\n"));
+    let ended = user.run("--strategy fastest");
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.err.contains("--strategy: `strategy` cannot be `fastest`"), "{}", ended.err);
+}
+
+#[test]
+fn a_taken_port_is_explained() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let user = User::new();
+    let ended = Ended::of(
+        user.command(&format!("--port {port}"))
+            .env("OPENCODE_GO_KEYS", format!("a:{KEY}"))
+            .output()
+            .unwrap(),
+    );
+    assert_eq!(ended.code, Some(1));
+    let wanted = format!("Port {port} on 127.0.0.1 is already in use");
+    assert!(ended.err.contains(&wanted) && ended.err.contains("--port"), "{}", ended.err);
+    assert!(
+        json_lines(&ended.out)
+            .iter()
+            .any(|line| line["msg"].as_str().unwrap().starts_with(&wanted))
+    );
+}
+
+#[test]
+fn serves_until_it_is_asked_to_stop() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let port = free_port();
+        let user = User::with_config(&format!(
+            "port: {port}\nprot: 1\nscraping: {{enabled: true}}\nallowedOrigins: []\nkeys:\n  - label: home\n    key: {KEY}\n"
+        ));
+        let running = Running::start(user.command(""));
+        assert_eq!(running.address, format!("127.0.0.1:{port}"));
+        let health = running.get("/health", "");
+        assert!(health.starts_with("HTTP/1.1 200"), "{health}");
+        let ended = running.stop(signal);
+        assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+        let lines = json_lines(&ended.out);
+        let messages: Vec<&str> = lines.iter().map(|line| line["msg"].as_str().unwrap()).collect();
+        for wanted in [
+            &format!("Proxy listening on http://127.0.0.1:{port}"),
+            "Upstream: https://opencode.ai",
+            "API keys loaded: 1",
+            "  - home: sk-a...AAAA",
+            "CORS allows all origins",
+            "did you mean `port`?",
+            "not in effect in this version: `scraping`",
+        ] {
+            assert!(messages.iter().any(|line| line.contains(wanted)), "{wanted}: {messages:#?}");
+        }
+        assert!(!ended.out.contains(KEY));
+    }
+}
+
+#[test]
+fn a_token_is_made_beyond_loopback_and_never_logged() {
+    let port = free_port();
+    let user = User::new();
+    let command = || {
+        let mut command = user.command(&format!("serve --host 0.0.0.0 --port {port}"));
+        command
+            .env("OPENCODE_GO_KEYS", format!("home:{KEY}"))
+            .env("XDG_STATE_HOME", user.path("state"));
+        command
+    };
+    let file = user.path("state/saros/client.token");
+    let mut running = Running::start(command());
+    running.address = format!("127.0.0.1:{port}");
+    let token = fs::read_to_string(&file).unwrap().trim().to_owned();
+    let refused = running.get("/v1/messages/count_tokens", "");
+    assert!(refused.starts_with("HTTP/1.1 401"), "{refused}");
+    let let_in =
+        running.get("/v1/messages/count_tokens", &format!("authorization: Bearer {token}\r\n"));
+    assert!(!let_in.starts_with("HTTP/1.1 401"), "{let_in}");
+    let ended = running.stop(Signal::TERM);
+    assert!(ended.out.contains("not localhost"), "{}", ended.out);
+    assert!(ended.out.contains(file.to_str().unwrap()), "{}", ended.out);
+    assert!(!format!("{ended:?}").contains(&token));
+
+    let ended = Running::start(command()).stop(Signal::TERM);
+    assert_eq!(ended.code, Some(0));
+    assert_eq!(fs::read_to_string(&file).unwrap().trim(), token);
+}
+
+#[test]
+fn the_log_takes_the_form_that_the_environment_asks_for() {
+    let user = User::new();
+    let log = |variables: &[(&str, &str)]| {
+        let mut command = user.command("");
+        command
+            .env("OPENCODE_GO_KEYS", format!("home:{KEY}"))
+            .env("PROXY_PORT", free_port().to_string());
+        command.envs(variables.iter().copied());
+        Running::start(command).stop(Signal::TERM).out
+    };
+    assert!(log(&[("NODE_ENV", "production")]).lines().all(|line| line.starts_with("{\"level\":")));
+    let readable = log(&[("NODE_ENV", "development")]);
+    assert!(readable.lines().all(|line| line.contains("Z INFO  ")), "{readable}");
+    assert!(!readable.contains('\u{1b}'), "{readable}");
+    let loud = log(&[("LOG_LEVEL", "loud")]);
+    assert!(loud.contains("LOG_LEVEL cannot be `loud`"), "{loud}");
+
+    let mut command = user.command("");
+    command.env("LOG_LEVEL", "silent");
+    let ended = Ended::of(command.output().unwrap());
+    assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""));
+    assert!(ended.err.contains("No valid API keys configured"), "{}", ended.err);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn dumps_no_core() {
+    let user = User::new();
+    let mut command = user.command(&format!("--port {}", free_port()));
+    command.env("OPENCODE_GO_KEYS", format!("home:{KEY}"));
+    let running = Running::start(command);
+    let limits = fs::read_to_string(format!("/proc/{}/limits", running.child.id())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    let limits: Vec<&str> = core.split_whitespace().skip(4).take(2).collect();
+    assert!(limits == ["1", "1"] || limits == ["0", "0"], "{core}");
+    running.stop(Signal::TERM);
+}
