@@ -64,7 +64,7 @@ pub(crate) fn legacy(world: &mut World, ask: &Ask<'_>, now: i64) -> Result<Admit
     if model.promotion_ended {
         return Err(Row::PromotionEnded.into());
     }
-    if model.format_entries && !model.formats.contains(&ask.format) {
+    if model.format_entries && !speaks(&model, ask.format) {
         return Err(Row::FormatUnsupported.into());
     }
     country(world, &model, ask)?;
@@ -143,7 +143,7 @@ pub(crate) fn provider(
         return Err(Row::NoProvider);
     }
     // "Zen provider format must match request format" (upstream.md §1.3).
-    if !demand.translated && !model.formats.contains(&ask.format) {
+    if !demand.translated && !speaks(model, ask.format) {
         return Err(Row::Internal);
     }
     if world.settings.inference_down {
@@ -181,6 +181,11 @@ pub(crate) struct Demand {
     pub(crate) session: bool,
     /// Prompt tokens; none if the body is not JSON.
     pub(crate) tokens: Option<u64>,
+}
+
+/// Which models `systemone` serves is not known (upstream.md §1.1): here all.
+fn speaks(model: &Model, format: Format) -> bool {
+    format == Format::Systemone || model.formats.contains(&format)
 }
 
 fn named<'a>(ask: &Ask<'a>) -> Result<&'a str, Row> {

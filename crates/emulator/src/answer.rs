@@ -6,7 +6,7 @@ pub(crate) mod messages;
 pub(crate) mod responses;
 pub(crate) mod systemone;
 
-use crate::conversation::{BYTES_PER_TOKEN, Conversation};
+use crate::conversation::BYTES_PER_TOKEN;
 use crate::json::quoted;
 use crate::model::{Format, Style};
 use crate::price::{Money, Tokens};
@@ -172,8 +172,9 @@ impl Utterance {
     }
 
     /// What a model says without a script.
-    pub(crate) fn unscripted(speech: &Speech, conversation: &Conversation) -> Self {
-        let limit = conversation.max_tokens.unwrap_or(u64::MAX);
+    ///
+    /// `limit`: the most the request and the model allow.
+    pub(crate) fn unscripted(speech: &Speech, limit: u64) -> Self {
         let reasoning = speech.reasoning_tokens.min(limit);
         let left = limit - reasoning;
         if !speech.text.is_empty() {
@@ -186,8 +187,7 @@ impl Utterance {
             let grain = speech.tokens_per_event.max(1);
             return Self { spoken, output, reasoning, grain, cut: false };
         }
-        let wanted = if speech.up_to_max { left } else { speech.output_tokens };
-        let said = if wanted == u64::MAX { speech.output_tokens } else { wanted.min(left) };
+        let said = if speech.up_to_max { left } else { speech.output_tokens.min(left) };
         let grain = speech.tokens_per_event.max(1);
         let most = speech.max_events.max(1).saturating_mul(grain);
         let spoken = Spoken {
@@ -225,13 +225,12 @@ mod tests {
     #[test]
     fn the_request_limits_the_answer() {
         let speech = Speech { output_tokens: 100, ..Speech::default() };
-        let ask = |max_tokens| Conversation { max_tokens, ..Conversation::default() };
-        let free = Utterance::unscripted(&speech, &ask(None));
+        let free = Utterance::unscripted(&speech, 1_000);
         assert_eq!((free.output, free.cut, free.spoken.text.len()), (100, false, 400));
-        let short = Utterance::unscripted(&speech, &ask(Some(10)));
+        let short = Utterance::unscripted(&speech, 10);
         assert_eq!((short.output, short.cut), (10, true));
         let full = Speech { up_to_max: true, max_events: 2, ..speech };
-        let full = Utterance::unscripted(&full, &ask(Some(5_000)));
+        let full = Utterance::unscripted(&full, 5_000);
         assert_eq!((full.output, full.cut, full.spoken.text.len()), (5_000, false, 32));
     }
 

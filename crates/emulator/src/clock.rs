@@ -25,8 +25,10 @@ impl Reading {
         self.base_ms.saturating_add(to_ms(real.as_secs_f64() * 1000.0 * self.speed))
     }
 
+    /// Kept within the years 1970 to 9000, so that calendar arithmetic cannot overflow.
     fn anchor_anew(&mut self, now_ms: i64) {
-        self.base_ms = now_ms;
+        const LATEST: i64 = 221_845_392_000_000;
+        self.base_ms = now_ms.clamp(0, LATEST);
         self.anchor = Instant::now();
     }
 }

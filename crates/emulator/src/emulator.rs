@@ -184,7 +184,7 @@ impl Emulator {
     where
         T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        serve::drive(Arc::clone(&self.shared), io, None, |_| {})
+        serve::pipe(Arc::clone(&self.shared), io)
     }
 
     /// Listens on a socket.

@@ -143,7 +143,8 @@ pub(crate) async fn answer(
         return Ok(respond(&shared, StatusCode::OK, headers, schedule, Some(exchange)));
     }
     let deltas = answer.text.len() as u64 / (answer.grain.max(1) * 4);
-    let thinking = pace.headers_ms + pace.first_ms + pace.gap_ms * deltas;
+    let speaking = pace.gap_ms.saturating_mul(deltas);
+    let thinking = pace.headers_ms.saturating_add(pace.first_ms).saturating_add(speaking);
     talk.shared.clock.sleep(thinking).await;
     let schedule = Schedule::whole(answer.whole(format, &style));
     let schedule = bend.apply(schedule, format, &style);
@@ -174,15 +175,16 @@ fn think(
     let Settings { pace, cache, .. } = world.settings;
     let speech = model.speech.clone().unwrap_or_else(|| world.settings.speech.clone());
     let script = world.script(&model.id);
+    let most = conversation.max_tokens.unwrap_or(model.max_output).min(model.max_output);
     let said = match &script {
         Some(script) if conversation.tools => {
             Utterance::scripted(script.speak(conversation.turns, body), &speech)
         }
         Some(script) => {
             let speech = crate::settings::Speech { text: script.last_words(), ..speech.clone() };
-            Utterance::unscripted(&speech, conversation)
+            Utterance::unscripted(&speech, most)
         }
-        None => Utterance::unscripted(&speech, conversation),
+        None => Utterance::unscripted(&speech, most),
     };
     let account = admitted.account.clone().filter(|_| cache.lost_on_switch);
     let owner = Owner { model: model.id.clone(), session: session.to_owned(), account };

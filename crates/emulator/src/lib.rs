@@ -75,4 +75,4 @@ pub use refusal::{Reply, Row, Scene};
 pub use run::{Options, Ready, Scenario, run};
 pub use script::{CallOption, Script, Turn};
 pub use serve::{Listening, Transport};
-pub use settings::{Alpn, Cache, Chunk, Connection, LogSettings, Pace, Settings, Speech};
+pub use settings::{Accept, Alpn, Cache, Chunk, Connection, LogSettings, Pace, Settings, Speech};

@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::line::{Line, Wire};
 use crate::service;
+use crate::settings::Accept;
 use crate::world::Shared;
 
 /// Plain HTTP or TLS.
@@ -131,6 +132,9 @@ async fn accept(
     peer: IpAddr,
     acceptor: Option<TlsAcceptor>,
 ) {
+    if !greet(&shared).await {
+        return;
+    }
     match acceptor {
         None => drive(shared, stream, Some(peer), |io| drop(io.set_zero_linger())).await,
         Some(acceptor) => {
@@ -138,6 +142,32 @@ async fn accept(
             let reset = |io: &TlsStream<TcpStream>| drop(io.get_ref().0.set_zero_linger());
             drive(shared, stream, Some(peer), reset).await;
         }
+    }
+}
+
+/// Serves one pipe.
+pub(crate) async fn pipe<T>(shared: Arc<Shared>, io: T)
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    if greet(&shared).await {
+        drive(shared, io, None, |_| {}).await;
+    }
+}
+
+/// Counts a new connection; whether it is served. One that is left hanging never comes back from
+/// here.
+async fn greet(shared: &Shared) -> bool {
+    let accept = {
+        let mut world = shared.world();
+        world.counters.connections += 1;
+        world.settings.connection.accept
+    };
+    shared.changed();
+    match accept {
+        Accept::Serve => true,
+        Accept::Close => false,
+        Accept::Hang => std::future::pending().await,
     }
 }
 
@@ -151,17 +181,13 @@ pub(crate) fn certificate(shared: &Shared) -> io::Result<&crate::tls::Certificat
 }
 
 /// Serves one connection until either side ends it.
-pub(crate) async fn drive<T>(shared: Arc<Shared>, io: T, peer: Option<IpAddr>, arm_reset: fn(&T))
+async fn drive<T>(shared: Arc<Shared>, io: T, peer: Option<IpAddr>, arm_reset: fn(&T))
 where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let id = shared.connections.fetch_add(1, Ordering::Relaxed);
     let line = Arc::new(Line::new(id));
-    let settings = {
-        let mut world = shared.world();
-        world.counters.connections += 1;
-        world.settings.connection.clone()
-    };
+    let settings = shared.world().settings.connection.clone();
     let wire = Wire::new(io, Arc::clone(&line), arm_reset);
     let clock = shared.clock.clone();
     let answer = {

@@ -161,12 +161,33 @@ pub struct Connection {
     pub max_requests: Option<u64>,
     /// What TLS offers.
     pub alpn: Alpn,
+    /// What becomes of new connections.
+    pub accept: Accept,
 }
 
 impl Default for Connection {
     fn default() -> Self {
-        Self { max_streams: 100, idle_close_ms: None, max_requests: None, alpn: Alpn::Both }
+        Self {
+            max_streams: 100,
+            idle_close_ms: None,
+            max_requests: None,
+            alpn: Alpn::Both,
+            accept: Accept::Serve,
+        }
     }
+}
+
+/// What becomes of new connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Accept {
+    /// They are served.
+    #[default]
+    Serve,
+    /// They are closed before a byte was read, also before any TLS.
+    Close,
+    /// They are left without an answer, also to a TLS greeting.
+    Hang,
 }
 
 /// Protocols offered in TLS.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::Method;
-use saros_emulator::{Action, After, Alpn, Emulator, Fault, Then, Transport};
+use saros_emulator::{Accept, Action, After, Alpn, Emulator, Fault, Then, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -47,6 +47,32 @@ async fn tls_speaks_both_protocols() {
     let listening = emulator.listen("127.0.0.1:0".parse().unwrap(), Transport::Tls).await.unwrap();
     let stream = tls(&emulator, listening.addr(), &[b"h2", b"http/1.1"]).await;
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+}
+
+#[tokio::test]
+async fn new_connections_can_be_closed_or_left_hanging() {
+    let (emulator, key) = emulator();
+    let listening =
+        emulator.listen("127.0.0.1:0".parse().unwrap(), Transport::Plain).await.unwrap();
+    emulator.settings(|s| s.connection.accept = Accept::Close);
+    let (seen, _) = raw(listening.addr(), &key).await;
+    assert_eq!(seen, "");
+    emulator.settings(|s| s.connection.accept = Accept::Hang);
+    let stream = TcpStream::connect(listening.addr()).await.unwrap();
+    emulator.until(|e| e.counters().connections == 2).await;
+    let mut hanging = Client::h1(stream).await;
+    let headers = headers(&key);
+    let answer = hanging.send(Method::POST, CHAT, &headers, "{}");
+    let stop = async {
+        emulator.settings(|s| s.connection.accept = Accept::Serve);
+        let stream = TcpStream::connect(listening.addr()).await.unwrap();
+        let served = Client::h1(stream).await.chat(&key, "glm-5.2").await;
+        assert_eq!(served.status, 200, "others are served");
+        listening.close_connections();
+    };
+    let (answer, ()) = tokio::join!(answer, stop);
+    assert!(answer.is_err());
+    assert_eq!(emulator.log().len(), 1, "the hanging request was never read");
 }
 
 /// What the peer of a raw socket sees: everything that was sent, then how it ended.
