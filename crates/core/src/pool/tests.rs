@@ -13,6 +13,7 @@ use crate::meter::Bill;
 use crate::time::Millis;
 
 mod answers;
+mod clock;
 mod faults;
 mod machine;
 mod queue;

@@ -78,11 +78,17 @@ fn an_ambiguous_failure_is_repeated_once_elsewhere() {
     let reset = || Some(of_trouble(Trouble::Reset));
     let (tried, end) = desk.request(&ask("m"), &world(&[reset(), reset(), None, None]));
     assert_eq!((tried, end), (vec![1, 2], Err(Refusal::LastAttempt)));
+    desk.pass(MINUTE);
+    // In whatever way it fails ambiguously the second time.
+    let gateway = of_answer(&Answer { status: 524, ..Answer::default() });
+    let faults = [None, None, reset(), Some(gateway)];
+    let (tried, end) = desk.request(&ask("m"), &world(&faults));
+    assert_eq!((tried, end), (vec![3, 4], Err(Refusal::LastAttempt)));
     // A repeat that was certainly not served goes on.
     desk.pass(MINUTE);
-    let faults = [None, None, reset(), Some(error(401, "AuthError"))];
+    let faults = [reset(), Some(error(401, "AuthError")), None, None];
     let (tried, end) = desk.request(&ask("m"), &world(&faults));
-    assert_eq!((tried, end), (vec![3, 4, 1], Ok(())));
+    assert_eq!((tried, end), (vec![1, 2, 3], Ok(())));
 }
 
 #[test]

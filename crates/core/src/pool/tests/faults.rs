@@ -181,6 +181,28 @@ fn a_success_ends_the_row() {
 }
 
 #[test]
+fn headers_end_a_row_of_errors_and_a_whole_answer_a_row_of_cuts() {
+    let mut desk = Desk::new(keys(1));
+    let fail = |desk: &mut Desk, fault: Fault| {
+        let _ended = desk.request(&ask("m"), &|_| Err(fault.clone()));
+    };
+    fail(&mut desk, server_error());
+    fail(&mut desk, server_error());
+    let stream = desk.go("m");
+    desk.answered(stream.lease);
+    fail(&mut desk, server_error());
+    assert_eq!(desk.states(), [READY]);
+    desk.settle(stream.lease, Outcome::Served(Bill::NOTHING));
+    for _ in 0..3 {
+        fail(&mut desk, of_trouble(Trouble::CutShort));
+        desk.pass(1);
+        fail(&mut desk, of_trouble(Trouble::CutShort));
+        desk.served("m");
+    }
+    assert_eq!(desk.states(), [READY]);
+}
+
+#[test]
 fn cut_streams_count_although_their_headers_came() {
     let mut desk = Desk::new(keys(1));
     for _ in 0..3 {
@@ -249,6 +271,20 @@ fn a_pardon_takes_back_a_breaker_that_had_opened() {
 }
 
 #[test]
+fn a_pardon_takes_back_a_breaker_that_too_few_are_left_for() {
+    let mut desk = Desk::new(keys(2));
+    let held = desk.go("m");
+    for fault in [server_error(), server_error(), of_trouble(Trouble::HeaderTimeout)] {
+        let grant = desk.go("m");
+        desk.settle(grant.lease, Outcome::Faulted(fault));
+    }
+    assert_eq!(desk.states(), [READY, State::Cooling]);
+    // Two of the three were the model's fault; the one that opened the breaker was not.
+    desk.settle(held.lease, Outcome::Faulted(server_error()));
+    assert_eq!(desk.states(), [READY, READY]);
+}
+
+#[test]
 fn errors_on_several_models_blame_the_upstream() {
     let mut desk = Desk::new(keys(3));
     for model in ["a", "b", "c"] {
@@ -298,6 +334,17 @@ fn a_network_outage_disables_nobody() {
 }
 
 #[test]
+fn any_answer_shows_that_the_service_is_there() {
+    let mut desk = Desk::new(keys(1));
+    for _ in 0..5 {
+        for fault in [of_trouble(Trouble::Connect), of_trouble(Trouble::Tls), error(400, "x")] {
+            let (tried, _) = desk.request(&ask("m"), &|_| Err(fault.clone()));
+            assert_eq!(tried, [1]);
+        }
+    }
+}
+
+#[test]
 fn one_upstream_down_leaves_the_others_usable() {
     let mut desk = Desk::new(vec![key(1, 0), key(2, 1)]);
     let down = |key| if key == KeyId(1) { Err(of_trouble(Trouble::Connect)) } else { Ok(()) };
@@ -328,11 +375,12 @@ fn a_dead_key_is_tried_again_ever_more_slowly() {
 #[test]
 fn an_answer_to_something_older_does_not_revive_the_dead() {
     let mut desk = Desk::new(keys(1));
-    let (old, other) = (desk.go("m"), desk.go("m"));
+    let (old, older, other) = (desk.go("m"), desk.go("m"), desk.go("m"));
     desk.settle(other.lease, Outcome::Faulted(error(401, "AuthError")));
-    desk.answered(old.lease);
+    desk.answered(older.lease);
+    assert_eq!(desk.states(), [State::Dead]);
     desk.pass(10 * MINUTE);
-    desk.settle(old.lease, Outcome::Served(Bill::NOTHING));
+    desk.answered(old.lease);
     assert_eq!(desk.states(), [State::Trial]);
 }
 
@@ -378,18 +426,4 @@ fn settling_twice_or_something_unknown_is_harmless() {
     desk.settle(LeaseId(77), Outcome::Faulted(error(401, "AuthError")));
     desk.answered(grant.lease);
     assert_eq!((desk.states(), desk.pool.in_flight()), (vec![READY], 0));
-}
-
-#[test]
-fn a_clock_set_back_prolongs_nothing() {
-    let mut desk = Desk::new(keys(1));
-    let grant = desk.go("m");
-    desk.settle(grant.lease, Outcome::Faulted(quota(60, "")));
-    desk.pass(20 * SECOND);
-    desk.refused("m");
-    desk.pass(-5 * HOUR);
-    let until = desk.now.plus(40 * SECOND);
-    assert_eq!(desk.refused("m"), Refusal::OutOfQuota { until, window: None, workspace: None });
-    desk.pass(40 * SECOND);
-    assert_eq!(desk.served("m"), 1);
 }

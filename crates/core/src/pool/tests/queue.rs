@@ -138,3 +138,33 @@ fn a_request_that_has_tried_an_account_does_not_wait_for_it() {
     assert_eq!(serve(&mut desk, b.lease), [trail.ticket]);
     assert_eq!(goes(&mut desk, &trail).key, b.key);
 }
+
+#[test]
+fn a_waiter_that_asks_by_itself_is_not_woken_as_well() {
+    let mut desk = desk(1, 1);
+    let a = desk.go("m");
+    let roster = Roster { keys: keys(2), rules: Rules { max_concurrent: 1, ..Rules::default() } };
+    let _applied = desk.pool.apply(roster, false, desk.now);
+    let b = desk.go("m");
+    desk.settle(b.lease, Outcome::Faulted(quota(5, "")));
+    let trail = wait(&mut desk);
+    desk.pass(5 * SECOND);
+    let (admission, effects) = desk.pool.admit(&ask("m"), &trail, desk.now);
+    assert!(matches!(admission, Admission::Go(grant) if grant.key != a.key));
+    assert!(effects.wake.is_empty());
+}
+
+#[test]
+fn a_promise_survives_a_merge() {
+    let mut desk = desk(2, 2);
+    let grants: Vec<_> = (0..4).map(|_| desk.go("m")).collect();
+    let waiter = wait(&mut desk);
+    // Key 1 has a free slot, promised to the waiter, when it turns out to share key 2's account.
+    assert_eq!(serve(&mut desk, grants[0].lease), [waiter.ticket]);
+    let named = || Outcome::Faulted(Fault { workspace: Some("w".into()), ..error(400, "x") });
+    desk.settle(grants[1].lease, named());
+    desk.settle(grants[2].lease, named());
+    assert!(desk.notices.iter().any(|notice| matches!(notice, Notice::Merged { .. })));
+    wait(&mut desk);
+    goes(&mut desk, &waiter);
+}

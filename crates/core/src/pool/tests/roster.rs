@@ -158,3 +158,32 @@ fn merging_moves_what_is_known() {
     assert_eq!(desk.states(), [State::OutOfQuota; 2]);
     assert_eq!(desk.pool.accounts.len(), 1);
 }
+
+/// `fault`, naming the workspace.
+fn named(mut fault: Fault) -> Outcome {
+    fault.workspace = Some("w".into());
+    Outcome::Faulted(fault)
+}
+
+#[test]
+fn what_keeps_one_half_out_keeps_out_the_whole() {
+    let mut desk = Desk::new(keys(2));
+    let grants: Vec<_> = (0..4).map(|_| desk.go("m")).collect();
+    // Key 2 has no subscription; then both name the same workspace.
+    desk.settle(grants[1].lease, Outcome::Faulted(error(401, "CreditsError")));
+    desk.settle(grants[0].lease, named(error(400, "x")));
+    assert_eq!(desk.states(), [State::Ready, State::Dead]);
+    desk.settle(grants[3].lease, named(error(400, "x")));
+    assert_eq!(desk.states(), [State::Dead; 2]);
+}
+
+#[test]
+fn merged_accounts_count_their_errors_together_and_witness_not_for_each_other() {
+    let mut desk = Desk::new(keys(2));
+    let grants: Vec<_> = (0..4).map(|_| desk.go("m")).collect();
+    desk.settle(grants[1].lease, Outcome::Faulted(server_error()));
+    desk.pass(20_000);
+    desk.settle(grants[0].lease, named(server_error()));
+    desk.settle(grants[3].lease, named(server_error()));
+    assert_eq!(desk.states(), [State::Cooling; 2]);
+}
