@@ -36,8 +36,10 @@ const PROXY_FOLDERS: &[(&str, &[&str])] = &[
 const EMULATOR_COMMANDS: &[&str] =
     &["demo", "simulate", "cli/demo", "cli/emulator", "cli/simulate"];
 
-/// More lines of code than this (tests not counted) belong into two files.
+/// More lines of code than this (tests beside it not counted) belong into two files.
 const MOST_LINES: usize = 500;
+/// The same for a file that holds nothing but tests.
+const MOST_LINES_OF_TESTS: usize = 800;
 
 /// Names that say nothing.
 const EMPTY_NAMES: &[&str] = &["utils", "util", "helpers", "helper", "manager", "misc", "common"];
@@ -172,10 +174,10 @@ fn only_the_commands_that_play_know_the_emulator() {
 fn files_are_short_and_named_for_what_they_hold() {
     let mut broken = Vec::new();
     for path in files(".rs") {
+        let most = if is_test(&path) { MOST_LINES_OF_TESTS } else { MOST_LINES };
         let lines = code(&read(&path)).lines().count();
-        if lines > MOST_LINES {
-            let shown = path.display();
-            broken.push(format!("{shown}: {lines} lines of code, more than {MOST_LINES}"));
+        if lines > most {
+            broken.push(format!("{}: {lines} lines of code, more than {most}", path.display()));
         }
         if path.ends_with("mod.rs") {
             broken.push(format!("{}: foo.rs beside foo/, not foo/mod.rs", path.display()));
@@ -192,8 +194,8 @@ fn files_are_short_and_named_for_what_they_hold() {
 }
 
 #[test]
-fn no_test_is_switched_off() {
-    let mark = concat!("#[", "ignore");
+fn no_test_is_switched_off_without_a_reason() {
+    let mark = concat!("#[", "ignore]");
     let off = files(".rs").into_iter().filter(|path| read(path).contains(mark));
     report(&off.map(|path| format!("{}: an ignored test", path.display())).collect::<Vec<_>>());
 }
@@ -243,7 +245,10 @@ fn every_dependency_has_its_reason_and_its_user() {
             explained = true;
         } else if inside {
             let name = line.split(['=', ' ']).next().unwrap_or_default();
-            if !explained && !line.contains(" # ") && !line.contains("path = ") {
+            if line.contains("path = ") {
+                continue;
+            }
+            if !explained && !line.contains(" # ") {
                 broken.push(format!("{name}: no comment says what it is for"));
             }
             if !used.iter().any(|used| used == name) {
