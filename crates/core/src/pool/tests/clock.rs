@@ -89,3 +89,15 @@ fn a_suspended_machine_wakes_its_waiters() {
     desk.pass(9 * HOUR);
     assert_eq!(desk.pool.tick(desk.now).wake.as_slice(), [trail.ticket]);
 }
+
+#[test]
+fn old_faults_do_not_become_fresh_witnesses() {
+    let mut desk = Desk::new(keys(2));
+    let grants = [desk.go("m"), desk.go("m")];
+    desk.settle(grants[0].lease, Outcome::Faulted(server_error()));
+    desk.pass(-HOUR);
+    let _ticked = desk.pool.tick(desk.now);
+    desk.pass(11 * SECOND);
+    desk.settle(grants[1].lease, Outcome::Faulted(server_error()));
+    assert_eq!(desk.notices, []);
+}

@@ -129,7 +129,22 @@ fn a_model_that_one_account_may_not_use_runs_on_another() {
     desk.pass(2 * HOUR - 1);
     assert_eq!([desk.served("m"), desk.served("m")], [2, 2]);
     desk.pass(1);
+    assert_eq!([desk.served("m"), desk.served("m")], [1, 2]);
+    // It was served in between, so it begins anew.
+    assert_eq!(desk.request(&ask("m"), &policy), (vec![1, 2], Ok(())));
+    desk.pass(HOUR);
     assert_eq!(desk.served("m"), 1);
+}
+
+#[test]
+fn an_answer_refutes_that_a_model_is_not_served() {
+    let mut desk = Desk::new(keys(1));
+    let (refused, other) = (desk.go("m"), desk.go("m"));
+    desk.settle(refused.lease, Outcome::Faulted(error(403, "RegionError")));
+    desk.answered(other.lease);
+    let trail = desk.enter();
+    let rows = desk.pool.candidates(&ask("m"), &trail);
+    assert!(rows[0].fit.runs());
 }
 
 #[test]

@@ -128,6 +128,16 @@ fn the_other_key_of_an_account_stands_in_for_a_dead_one() {
 }
 
 #[test]
+fn a_pool_with_a_key_left_is_not_dead() {
+    let mut desk = shared();
+    apply(&mut desk, vec![key(1, 0), key(3, 0)], false);
+    let refused = |key: KeyId| if key.0 == 1 { Err(error(401, "AuthError")) } else { Ok(()) };
+    // This request may not ask the same account again, the next one may.
+    assert_eq!(desk.request(&ask("m"), &refused), (vec![1], Err(Refusal::LastAttempt)));
+    assert_eq!(desk.request(&ask("m"), &refused), (vec![3], Ok(())));
+}
+
+#[test]
 fn merged_accounts_share_their_load_and_survive_reloads() {
     let mut desk = shared();
     apply(&mut desk, vec![key(3, 0), key(2, 0), key(1, 0)], true);
