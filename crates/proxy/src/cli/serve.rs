@@ -82,7 +82,7 @@ fn start(args: &ServeArgs, env: &dyn Env, log: &Log) -> Result<Ended, Vec<Proble
         let address = listener.local_addr().or_else(|error| failed(io_problem(&error)))?;
         tracing::info!("Proxy listening on http://{address}");
         introduce(&config);
-        tell_token(&token);
+        tell_token(&token, log);
         let network = Network::new(Tls::default(), tunnels);
         let ended = server::run(config, listener, network, asked.times(1), asked.times(2));
         tokio::select! {
@@ -126,7 +126,7 @@ fn introduce(config: &Config) {
 }
 
 /// A token that was made is shown where a person sees it at once, and never in the log.
-fn tell_token(token: &Token) {
+fn tell_token(token: &Token, log: &Log) {
     match token {
         Token::NotNeeded => {}
         Token::Found(path) => tracing::info!("Client token: in {}", path.display()),
@@ -140,6 +140,7 @@ fn tell_token(token: &Token) {
                 ),
             }
             if io::stderr().is_terminal() {
+                log.flush();
                 let mut terminal = anstream::stderr();
                 drop(writeln!(terminal, "\nClient token, shown only now: {}\n", token.expose()));
             }

@@ -167,6 +167,12 @@ impl Log {
         }
     }
 
+    /// Waits until everything said so far is written, but not long: for what is shown next to the
+    /// log and must not stand in the middle of it.
+    pub fn flush(&self) {
+        self.queue.flush();
+    }
+
     /// Keeps a file of requests from now on.
     pub fn keep_requests(&self, file: RequestLog) {
         self.queue.keep_requests(file);

@@ -41,7 +41,7 @@ impl<'a> Line<'a> {
                     out,
                     format_args!("{{\"level\":{},\"time\":{},\"msg\":\"", number(level), at.0),
                 );
-                escape(out, &scrub(message));
+                escape(out, &scrub(message), true);
                 out.push('"');
             }
             Form::Readable { colors } => {
@@ -52,7 +52,7 @@ impl<'a> Line<'a> {
                 } else {
                     push(out, format_args!("{time:.3} {name} "));
                 }
-                escape(out, &scrub(message));
+                escape(out, &scrub(message), false);
             }
         }
         Self { out, form }
@@ -67,7 +67,7 @@ impl<'a> Line<'a> {
         if quoted {
             self.out.push('"');
         }
-        escape(self.out, &value);
+        escape(self.out, &value, quoted);
         if quoted {
             self.out.push('"');
         }
@@ -97,7 +97,7 @@ impl<'a> Line<'a> {
         match self.form {
             Form::Json => {
                 self.out.push_str(",\"");
-                escape(self.out, name);
+                escape(self.out, name, true);
                 self.out.push_str("\":");
             }
             Form::Readable { .. } => {
@@ -114,9 +114,10 @@ fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(text);
 }
 
-/// As in a JSON string; C1 controls too, since some terminals obey them.
-fn escape(out: &mut String, text: &str) {
-    let special = |c: char| c.is_control() || c == '"' || c == '\\';
+/// As in a JSON string; C1 controls too, since some terminals obey them. Quotes and backslashes
+/// only where the text stands in quotes.
+fn escape(out: &mut String, text: &str, quoted: bool) {
+    let special = |c: char| c.is_control() || quoted && (c == '"' || c == '\\');
     let mut rest = text;
     while let Some(at) = rest.find(special) {
         let (plain, tail) = rest.split_at(at);
@@ -194,8 +195,8 @@ mod tests {
             "2026-11-18T11:06:40.123Z WARN  Something model=glm-5.2 status=200\n"
         );
         assert_eq!(
-            line(plain, "forged\nline", "a b\u{1b}[2J"),
-            "2026-11-18T11:06:40.123Z WARN  forged\\nline model=\"a b\\u001b[2J\" status=200\n"
+            line(plain, "a \"forged\"\nline", "a b\u{1b}[2J"),
+            "2026-11-18T11:06:40.123Z WARN  a \"forged\"\\nline model=\"a b\\u001b[2J\" status=200\n"
         );
         let colored = line(Form::Readable { colors: true }, "Something", "glm-5.2");
         assert!(colored.contains("\u{1b}[33mWARN \u{1b}[0m Something"), "{colored:?}");

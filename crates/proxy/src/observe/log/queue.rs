@@ -58,8 +58,8 @@ struct Shared {
     state: Mutex<State>,
     /// For the writer: there is something to do.
     work: Condvar,
-    /// For whoever waits for the end.
-    end: Condvar,
+    /// For whoever waits until all is written.
+    idle: Condvar,
 }
 
 #[derive(Default)]
@@ -96,8 +96,11 @@ impl Shared {
 impl Queue {
     /// Starts the writer.
     pub fn start(form: Form, out: Box<dyn Write + Send>) -> (Self, Guard) {
-        let shared =
-            Arc::new(Shared { state: Mutex::default(), work: Condvar::new(), end: Condvar::new() });
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            work: Condvar::new(),
+            idle: Condvar::new(),
+        });
         let writer = Writer { shared: Arc::clone(&shared), form, out, requests: None };
         let started = thread::Builder::new().name("log".to_owned()).spawn(|| writer.run());
         if started.is_err() {
@@ -131,6 +134,16 @@ impl Queue {
         }
     }
 
+    /// Waits until everything handed over so far is written, but not long.
+    pub fn flush(&self) {
+        let state = self.0.lock();
+        let writing = |state: &mut State| match state.phase {
+            Phase::Awake | Phase::Closing => true,
+            Phase::Asleep | Phase::Ended => false,
+        };
+        drop(self.0.idle.wait_timeout_while(state, LAST_WORDS, writing));
+    }
+
     /// Whether a file of requests is kept.
     pub fn keeps_requests(&self) -> bool {
         self.0.lock().keeps_requests
@@ -158,7 +171,7 @@ impl Drop for Guard {
         }
         self.0.work.notify_one();
         let writing = |state: &mut State| state.phase != Phase::Ended;
-        let waited = self.0.end.wait_timeout_while(state, LAST_WORDS, writing);
+        let waited = self.0.idle.wait_timeout_while(state, LAST_WORDS, writing);
         drop(waited);
     }
 }
@@ -202,7 +215,7 @@ impl Writer {
             drop(rested);
         }
         self.shared.lock().phase = Phase::Ended;
-        self.shared.end.notify_all();
+        self.shared.idle.notify_all();
     }
 
     /// Waits for something to do and takes all of it: how much was dropped meanwhile, and whether
@@ -212,6 +225,7 @@ impl Writer {
         let idle = |state: &State| state.waiting.is_empty() && state.dropped == 0;
         while idle(&state) && state.phase != Phase::Closing {
             state.phase = Phase::Asleep;
+            self.shared.idle.notify_all();
             state = self.shared.work.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if state.phase == Phase::Asleep {

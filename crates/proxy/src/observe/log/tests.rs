@@ -1,7 +1,7 @@
 //! The log as a whole: from those who speak to the bytes that are written.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 
@@ -187,8 +187,6 @@ impl Write for Tiresome {
     }
 }
 
-use std::io::ErrorKind;
-
 #[test]
 fn short_writes_and_pauses_lose_nothing() {
     let written = Written::default();
@@ -196,6 +194,18 @@ fn short_writes_and_pauses_lose_nothing() {
     log.write(Level::Info, "whole", |_| {});
     drop(guard);
     assert_eq!(written.messages(), ["whole"]);
+}
+
+#[test]
+fn flushed_is_written() {
+    let written = Written::default();
+    let (log, _guard) = Log::start(JSON, Box::new(written.clone()));
+    log.flush();
+    for round in 1..4 {
+        log.write(Level::Info, "line", |_| {});
+        log.flush();
+        assert_eq!(written.messages().len(), round);
+    }
 }
 
 #[test]
