@@ -5,7 +5,7 @@
 //! elsewhere. When the reader of our output is stuck, the queue fills up, what does not fit is
 //! counted, and the count is told when things move again.
 //!
-//! Every text that goes into a line is scrubbed of keys on its way, see [`line`].
+//! Every text that goes into a line is scrubbed of keys on its way, see [`mod@line`].
 
 use std::io::Write;
 use std::panic;

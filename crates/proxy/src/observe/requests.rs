@@ -1,6 +1,6 @@
 //! The file of requests: a JSON line for each, in the state folder, if the owner asked for one.
 //!
-//! It holds what the log says of a request, and no content. At [`MOST`] bytes it becomes
+//! It holds what the log says of a request, and no content. At `MOST` bytes it becomes
 //! `requests.jsonl.1`, in place of the one before.
 
 use std::fs::{self, File, OpenOptions};

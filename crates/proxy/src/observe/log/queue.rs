@@ -1,7 +1,7 @@
 //! The queue between those who have something to say and the thread that writes it down.
 //!
 //! Handing over costs a lock that nobody holds for long. The writer takes all there is, writes it,
-//! and then rests for [`REST`] before it looks again; only a writer that found nothing sleeps until
+//! and then rests for `REST` before it looks again; only a writer that found nothing sleeps until
 //! it is woken. So under load it wakes twenty times a second whatever the number of lines, and
 //! nobody pays for waking it.
 
