@@ -9,6 +9,7 @@
 mod answers;
 mod bare;
 mod contenders;
+mod decide;
 mod load;
 mod measure;
 mod report;

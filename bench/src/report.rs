@@ -112,10 +112,12 @@ impl Report {
 
     /// The table, as Markdown that also reads well on a terminal.
     pub(crate) fn table(&self) -> String {
-        let names: Vec<&str> = self.contenders.iter().map(|entry| entry.name.as_str()).collect();
+        let others = self.contenders.iter().map(|entry| entry.name.as_str());
+        let names: Vec<&str> =
+            others.filter(|name| *name != "saros").chain(std::iter::once("saros")).collect();
         let mut head = vec!["figure".to_owned()];
         head.extend(names.iter().map(|name| (*name).to_owned()));
-        head.extend(["must".to_owned(), "aim".to_owned(), "saros".to_owned()]);
+        head.extend(["must".to_owned(), "aim".to_owned(), "verdict".to_owned()]);
         let mut lines = vec![head];
         for target in targets::ALL {
             if !self.samples.contains_key(target.metric) {

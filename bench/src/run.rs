@@ -8,7 +8,7 @@ use crate::load::Target;
 use crate::report::Report;
 use crate::rows::{self, Effort, Row};
 use crate::tls::{self, Identity};
-use crate::{Fallible, measure};
+use crate::{Fallible, decide, measure};
 
 /// What to run.
 #[derive(Debug, clap::Args)]
@@ -17,7 +17,7 @@ pub(crate) struct Options {
     #[arg(long)]
     quick: bool,
     /// Only these rows: idle, held, request, paced, burst, split, body, latency, writes, start,
-    /// binary.
+    /// core, binary.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Only these contenders: nginx, haproxy, bare, saros.
@@ -81,6 +81,12 @@ pub(crate) async fn run(options: &Options) -> Fallible<()> {
         if options.wants("start") {
             bench.starts()?;
         }
+        if options.wants("core") {
+            let _urgent = measure::Urgent::new(&[std::process::id()])?;
+            for _ in 0..effort.starts {
+                bench.report.record_one("saros", "core", decide::measure());
+            }
+        }
     }
     if options.wants("binary") {
         bench.binaries();
@@ -95,7 +101,8 @@ pub(crate) async fn run(options: &Options) -> Fallible<()> {
 
 fn check_names(options: &Options) -> Fallible<()> {
     let known = |name: &String| {
-        Row::ALL.iter().any(|row| row.name() == name) || name == "start" || name == "binary"
+        Row::ALL.iter().any(|row| row.name() == name)
+            || ["start", "core", "binary"].contains(&name.as_str())
     };
     if let Some(unknown) = options.only.iter().find(|name| !known(name)) {
         return Err(format!("no row is called {unknown}; see --help").into());
