@@ -9,7 +9,6 @@ use http::{Method, Request, Response, StatusCode, request};
 use hyper::body::Incoming;
 use saros_core::format::Format;
 use saros_wire::reply::Kind;
-use uuid::Uuid;
 
 use crate::observe::record::RequestRecord;
 use crate::server::app::{Active, App};
@@ -25,7 +24,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-proxy-request-id");
 pub async fn answer(app: Arc<App>, peer: IpAddr, request: Request<Incoming>) -> Response<Out> {
     let active = Active::new(&app);
     let mut id = [0; uuid::fmt::Hyphenated::LENGTH];
-    let id = &*Uuid::now_v7().hyphenated().encode_lower(&mut id);
+    let id = &*app.ids.next(app.clock.now()).hyphenated().encode_lower(&mut id);
     let (parts, body) = request.into_parts();
     let origin = allowed_origin(&app, &parts.headers);
     let preflight = parts.method == Method::OPTIONS;
@@ -76,7 +75,8 @@ async fn guarded(
         Route::Health => health::health(app, is_trusted(app, peer, &parts.headers)),
         Route::Ready => health::ready(app),
         Route::Root => health::root(app),
-        Route::Models => models::models(app).await,
+        // Boxed: rare, and would make every request's state larger.
+        Route::Models => Box::pin(models::models(app)).await,
         _ if parts.method == Method::OPTIONS => empty(StatusCode::NO_CONTENT),
         Route::CountTokens => not_found(
             Some(Format::Messages),

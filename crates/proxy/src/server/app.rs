@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::runtime::Tasks;
+use crate::server::ids::Ids;
 use crate::server::models::Models;
 use crate::server::receive::Memory;
 use crate::upstream::dial::Dial;
@@ -32,6 +33,8 @@ pub struct App {
     pub tasks: Tasks,
     /// Memory that request bodies take.
     pub memory: Arc<Memory>,
+    /// Makes request ids.
+    pub ids: Ids,
     /// The model list as last seen.
     pub models: Models,
     /// Requests between their first byte and their last.
@@ -72,6 +75,7 @@ impl App {
             opener,
             tasks,
             memory: Arc::default(),
+            ids: Ids::default(),
             models: Models::default(),
             active: AtomicUsize::new(0),
             started: Instant::now(),

@@ -1,12 +1,12 @@
 //! One try of a request against one account.
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{HOST, HeaderMap, HeaderName, RETRY_AFTER};
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Method, Request, StatusCode, Version, response};
 use saros_core::fault::{self, Fault, Trouble};
 use saros_core::format::Format;
@@ -17,6 +17,7 @@ use crate::server::app::{App, Lease};
 use crate::upstream::body::{OutBody, Upload};
 use crate::upstream::connections::Ready;
 use crate::upstream::exchange::{Answer, SendError, send};
+use crate::upstream::headers;
 use crate::upstream::key::Key;
 
 /// Error answers are read up to here before anything is decided; what is longer is passed on
@@ -31,8 +32,10 @@ pub struct Outgoing {
     pub format: Option<Format>,
     /// The path below `/v1/`, with its query.
     pub below_v1: String,
-    /// Edited headers, without credential and host.
+    /// The client's headers.
     pub headers: HeaderMap,
+    /// The session id to send; `None` when the client's own `x-opencode-session` passes.
+    pub session: Option<HeaderValue>,
     /// The body, whole.
     pub body: Bytes,
     /// From the last byte of the request to the headers of the answer.
@@ -77,9 +80,14 @@ pub struct HeldAnswer {
 pub async fn run(app: &Arc<App>, key: &Arc<Key>, out: &Outgoing, lease: &mut Lease) -> Attempted {
     let mut fresh = false;
     loop {
-        let ready = match app.opener.connection(key, fresh).await {
-            Ok(ready) => ready,
-            Err(error) => return failed(error),
+        let open = if fresh { None } else { key.connections.ready() };
+        let ready = match open {
+            Some(ready) => ready,
+            // Boxed: rare, and would make every request's state larger.
+            None => match Box::pin(app.opener.connection(key, fresh)).await {
+                Ok(ready) => ready,
+                Err(error) => return failed(error),
+            },
         };
         let Some((request, upload)) = request(key, out, &ready) else {
             return failed_with(
@@ -88,7 +96,8 @@ pub async fn run(app: &Arc<App>, key: &Arc<Key>, out: &Outgoing, lease: &mut Lea
             );
         };
         lease.sent();
-        let sent = in_time(send(ready, key, request), out.header_timeout, upload.as_deref()).await;
+        let mut sending = pin!(send(ready, key, request));
+        let sent = in_time(sending.as_mut(), out.header_timeout, upload.as_deref()).await;
         return match sent {
             None => {
                 let seconds = out.header_timeout.as_secs_f32();
@@ -106,23 +115,23 @@ pub async fn run(app: &Arc<App>, key: &Arc<Key>, out: &Outgoing, lease: &mut Lea
                     upload.stop();
                     answer.spoil();
                 }
-                judge(app, out, parts, answer).await
+                let passes = parts.status.is_success() || parts.status.is_redirection();
+                if passes || out.format.is_none() {
+                    return Attempted::Begun(parts, answer);
+                }
+                Box::pin(judge(app, out, parts, answer)).await
             }
         };
     }
 }
 
-/// Is it an answer for the client, or something to think about first?
+/// What does an answer teach that is not for the client at once?
 async fn judge(
     app: &Arc<App>,
     out: &Outgoing,
     parts: response::Parts,
     answer: Answer,
 ) -> Attempted {
-    let passes = parts.status.is_success() || parts.status.is_redirection();
-    if passes || out.format.is_none() {
-        return Attempted::Begun(parts, answer);
-    }
     let (body, rest) = read(answer, app.config.stream_idle_timeout.min(out.header_timeout)).await;
     let retry_after = retry_after(&parts.headers, app.clock.now().0);
     let facts = saros_wire::error::answer(parts.status.as_u16(), retry_after, &body);
@@ -187,7 +196,7 @@ fn request(
     let (body, upload) = OutBody::new(out.body.clone());
     let mut request = Request::new(body);
     *request.method_mut() = out.method.clone();
-    let mut headers = out.headers.clone();
+    let mut headers = headers::outgoing(&out.headers, out.session.as_ref());
     let (name, value) = key.credential(&out.below_v1);
     headers.insert(name, value);
     match ready {
@@ -207,11 +216,10 @@ fn request(
 /// Waits for the head of the answer for `limit` after the last byte of the request was handed over;
 /// an upload that moves on may take its time. `None`: too late.
 async fn in_time<F: Future>(
-    sending: F,
+    mut sending: Pin<&mut F>,
     limit: Duration,
     upload: Option<&Upload>,
 ) -> Option<F::Output> {
-    let mut sending = pin!(sending);
     let mut seen = upload.map_or(0, Upload::taken);
     loop {
         if let Ok(sent) = tokio::time::timeout(limit, sending.as_mut()).await {
@@ -282,7 +290,7 @@ mod tests {
     async fn an_upload_that_moves_on_is_waited_for() {
         let limit = Duration::from_secs(10);
         let started = Instant::now();
-        assert!(in_time(std::future::pending::<()>(), limit, None).await.is_none());
+        assert!(in_time(pin!(std::future::pending::<()>()), limit, None).await.is_none());
         assert_eq!(Instant::now() - started, limit);
 
         let (mut body, upload) = OutBody::new(Bytes::from(vec![0; 300_000]));
@@ -296,7 +304,7 @@ mod tests {
             std::future::pending::<()>().await;
         };
         let started = Instant::now();
-        assert!(in_time(slow, limit, Some(&upload)).await.is_none());
+        assert!(in_time(pin!(slow), limit, Some(&upload)).await.is_none());
         assert_eq!(Instant::now() - started, Duration::from_secs(50));
     }
 }

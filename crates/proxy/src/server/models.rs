@@ -16,7 +16,6 @@ use crate::server::app::{App, Lease};
 use crate::server::attempt::{self, Attempted, Outgoing};
 use crate::server::conclude::KEY_LABEL;
 use crate::server::reply::Out;
-use crate::upstream::headers;
 
 /// The list is asked for at most this often.
 const WARM: Duration = Duration::from_secs(60);
@@ -79,7 +78,8 @@ async fn fetch(app: &Arc<App>) -> Option<List> {
         method: Method::GET,
         format: None,
         below_v1: "models".to_owned(),
-        headers: headers::outgoing(&HeaderMap::new(), session.as_ref()),
+        headers: HeaderMap::new(),
+        session,
         body: Bytes::new(),
         header_timeout: PATIENCE,
     };

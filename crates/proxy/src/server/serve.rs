@@ -70,7 +70,8 @@ pub async fn proxied(
         method: parts.method,
         format,
         below_v1,
-        headers: headers::outgoing(&parts.headers, session.header.as_ref()),
+        headers: parts.headers,
+        session: session.header,
         header_timeout: app.config.header_timeout.of(head.stream),
         body,
     };
