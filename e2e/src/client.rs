@@ -34,7 +34,13 @@ pub trait Client {
         0
     }
 
-    /// Turns that read the file, each a call of one of its tools.
+    /// Whether it hangs up once it has seen the end of an answer, though the service goes on to
+    /// send its cost. Then the service notes an aborted request.
+    fn hangs_up_early(&self) -> bool {
+        false
+    }
+
+    /// A turn that reads the file, with a tool of its own.
     fn read(&self, file: &Path) -> ToolCall;
 
     /// A turn that replaces one text in the file by another.

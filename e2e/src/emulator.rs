@@ -49,7 +49,7 @@ impl Emulator {
         });
         let file = sandbox.write("scenario.json", &scenario.to_string())?;
         let mut command = sandbox.command(product()?);
-        command.args(["emulator", "--json", "--port", "0", "--scenario"]).arg(file);
+        command.args(["emulator", "--port", "0", "--scenario"]).arg(file);
         let process = Running::start(&mut command)?;
         let first = process.line(START, |line| line.starts_with('{').then(|| line.to_owned()))?;
         let ready: Value = serde_json::from_str(&first)?;

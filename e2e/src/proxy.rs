@@ -122,6 +122,13 @@ impl Proxy {
         format!("{}{}", self.process.stdout(), self.process.stderr())
     }
 
+    /// The log's lines about requests, one each. Complete once it has stopped.
+    pub fn requests(&self) -> Vec<Value> {
+        let told = self.told();
+        let lines = told.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|line| line["msg"] == "Request").collect()
+    }
+
     /// Fails if one of the keys can be read in what it wrote.
     ///
     /// # Errors

@@ -26,6 +26,10 @@ impl Client for Codex {
         self.model
     }
 
+    fn hangs_up_early(&self) -> bool {
+        true
+    }
+
     fn read(&self, file: &Path) -> ToolCall {
         self.shell(&format!("cat '{}'", file.display()))
     }

@@ -64,6 +64,11 @@ impl Client for Sdk {
         }
     }
 
+    /// Those of OpenAI read until `[DONE]`.
+    fn hangs_up_early(&self) -> bool {
+        self.stream && matches!(self.call, Call::Chat | Call::Responses)
+    }
+
     fn read(&self, file: &Path) -> ToolCall {
         self.shell(&format!("cat '{}'", file.display()))
     }
