@@ -80,7 +80,7 @@ fn end_to_end_tests(workspace: &Workspace) -> Result<Outcome, Failed> {
 /// of one process, and at most two of the heavy clients may run at a time.
 fn test_runner(workspace: &Workspace, which: &str) -> Command {
     if output_of(&mut workspace.cargo("nextest --version")).is_ok() {
-        return workspace.cargo(&format!("nextest run --no-fail-fast {which}"));
+        return workspace.cargo(&format!("nextest run --profile ci {which}"));
     }
     eprintln!("cargo-nextest is not installed (cargo install --locked cargo-nextest): cargo test");
     let mut command = workspace.cargo(&format!("test --all-targets --no-fail-fast {which}"));
