@@ -1,6 +1,7 @@
 //! Real sockets: plain, TLS with ALPN, resets, and a server that stops.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Method;
 use saros_emulator::{Accept, Action, After, Alpn, Emulator, Fault, Then, Transport};
@@ -90,7 +91,8 @@ async fn raw(
     );
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut seen = Vec::new();
-    let end = stream.read_to_end(&mut seen).await.map(|_| ());
+    let end = tokio::time::timeout(Duration::from_mins(1), stream.read_to_end(&mut seen));
+    let end = end.await.expect("the connection ends").map(|_| ());
     (String::from_utf8(seen).unwrap(), end)
 }
 
