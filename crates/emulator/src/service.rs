@@ -196,6 +196,8 @@ impl Talk {
             }
             Action::GoAway { .. } => {
                 self.exchange.line().say_goodbye();
+                // The connection's task acts before the answer's head is written.
+                tokio::task::yield_now().await;
                 Ok(Struck::Spared)
             }
             Action::Stream { after, then } => Ok(Struck::Bend(Bend::BreakOff(after, then))),

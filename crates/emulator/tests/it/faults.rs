@@ -182,3 +182,15 @@ async fn idle_connections_are_closed() {
     }
     assert!(client.send(Method::POST, CHAT, &headers(&key), "{}").await.is_err());
 }
+
+/// On HTTP/1.1 a goodbye is announced, and the answer is whole.
+#[tokio::test(start_paused = true)]
+async fn goodbye_on_http1() {
+    let (emulator, key) = emulator();
+    let mut client = Client::pipe(&emulator).await;
+    emulator.fault(Fault::new(Action::GoAway { refuse: false }).times(1));
+    let answer = client.chat(&key, "glm-5.2").await;
+    assert_eq!(answer.header("connection"), Some("close"));
+    assert!(answer.text().contains("[DONE]"));
+    assert!(client.send(Method::POST, CHAT, &headers(&key), "{}").await.is_err());
+}
