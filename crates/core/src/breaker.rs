@@ -166,6 +166,12 @@ impl Breaker {
         half_open
     }
 
+    /// When the trial under way keeps nobody out any more.
+    pub fn patience_ends(&self) -> Option<Millis> {
+        let (_, since) = self.opening.as_ref()?.trial?;
+        Some(since.plus(PATIENCE))
+    }
+
     /// Is `lease` its trial?
     pub fn tries(&self, lease: LeaseId) -> bool {
         self.opening.as_ref().is_some_and(|o| o.trial.is_some_and(|t| t.0 == lease))

@@ -31,6 +31,8 @@ pub enum Fit {
     Trial,
     /// Not before one of its attempts ends: `maxConcurrentPerKey`.
     Full,
+    /// Not before the trial of a half-open breaker ends, which is under way.
+    Awaited(Block),
     /// The request has tried it.
     Tried,
     /// Another key of the same account stands for it.

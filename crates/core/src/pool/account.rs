@@ -87,6 +87,8 @@ pub(super) struct Stand {
     pub(super) block: Option<Block>,
     /// Usable, as some breaker's trial.
     pub(super) trial: bool,
+    /// Kept out by something that will not end with a trial under way.
+    pub(super) firm: bool,
 }
 
 impl Key {
@@ -169,7 +171,8 @@ impl Account {
     pub(super) fn ends(&self) -> impl Iterator<Item = Millis> {
         let quota = self.quota.as_ref().map(|quota| quota.until);
         let cooldown = self.cooldown.as_ref().map(|cooldown| cooldown.until);
-        [quota, cooldown, self.barred.until(), self.breaker.until()]
+        let patience = self.breaker.patience_ends();
+        [quota, cooldown, self.barred.until(), self.breaker.until(), patience]
             .into_iter()
             .flatten()
             .chain(self.holds.map.values().map(|hold| hold.until))
@@ -277,12 +280,20 @@ impl Stand {
             Phase::Closed => {}
             Phase::HalfOpen => self.trial = true,
             Phase::Open { until } => self.add(guard, why, until),
-            Phase::Trying => self.add(guard, why, now.plus(SOON)),
+            Phase::Trying => self.expect(guard, why, now.plus(SOON)),
         }
+    }
+
+    /// Kept out by a trial under way. A dead key's re-check is a long shot; nobody waits for it.
+    fn expect(&mut self, guard: Guard, why: Option<FaultKind>, until: Millis) {
+        let firm = self.firm || guard == Guard::Dead;
+        self.add(guard, why, until);
+        self.firm = firm;
     }
 
     /// Of several blocks the one that ends last counts, but death before everything.
     fn add(&mut self, guard: Guard, why: Option<FaultKind>, until: Millis) {
+        self.firm = true;
         let rank = |block: &Block| (block.guard == Guard::Dead, block.until);
         let new = Block { guard, why, until };
         if self.block.as_ref().is_none_or(|old| rank(old) < rank(&new)) {

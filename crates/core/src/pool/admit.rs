@@ -14,6 +14,14 @@ use crate::id::{AccountId, KeyId, LeaseId};
 use crate::select::{Candidate, Fit, Guard, round_robin};
 use crate::time::Millis;
 
+/// Whether requests for a model may be made at all.
+pub(super) enum Gate {
+    Open,
+    /// A trial is under way: its outcome is worth waiting for.
+    Awaited(Refusal),
+    Shut(Refusal),
+}
+
 impl Pool {
     /// `waiter`: until when the request may wait, if it already does.
     pub(super) fn decide(&mut self, ask: &Ask, trail: &Trail, waiter: Option<Millis>) -> Admission {
@@ -24,16 +32,23 @@ impl Pool {
             return Admission::Refuse(Refusal::LastAttempt);
         }
         let model = memorable(ask.model.as_ref());
-        if let Err(refusal) = self.gate(model) {
-            return Admission::Refuse(after(trail, refusal));
+        match self.gate(model) {
+            Gate::Open => {}
+            Gate::Awaited(refusal) => return self.wait_for_trial(model, trail, waiter, refusal),
+            Gate::Shut(refusal) => return Admission::Refuse(after(trail, refusal)),
         }
-        let rows = self.rows_for(model, trail.tried.iter().map(|(key, _)| *key));
+        let rows = self.rows_for(model, &trail.tried);
         let last = rows.iter().position(|row| Some(row.key) == self.last);
         if let Some(row) = round_robin::choose(&rows, last).and_then(|index| rows.get(index)) {
             return self.grant(*row, ask, trail);
         }
         if rows.iter().any(|row| row.fit == Fit::Full) {
-            return self.wait(model, trail, waiter);
+            let span = self.rules.queue_timeout;
+            return self.wait(model, trail, waiter, span, Refusal::QueueTimeout);
+        }
+        if rows.iter().any(|row| matches!(row.fit, Fit::Awaited(_))) {
+            let refusal = self.refusal(&rows, trail);
+            return self.wait_for_trial(model, trail, waiter, refusal);
         }
         match nothing_to_lose(&rows, trail) {
             Some(row) if self.has_room(row.account, row.in_flight) => self.grant(row, ask, trail),
@@ -64,30 +79,41 @@ impl Pool {
     }
 
     /// What is known about the model may keep everybody from asking for it.
-    pub(super) fn gate(&self, model: Option<&Arc<str>>) -> Result<(), Refusal> {
-        let Some(model) = self.models.get(model) else { return Ok(()) };
+    pub(super) fn gate(&self, model: Option<&Arc<str>>) -> Gate {
+        let Some(model) = self.models.get(model) else { return Gate::Open };
         if let Some(until) = model.held(self.now) {
-            return Err(Refusal::FreeLimit { until });
+            return Gate::Shut(Refusal::FreeLimit { until });
         }
         match model.phase(self.now) {
-            Phase::Closed | Phase::HalfOpen => Ok(()),
-            Phase::Open { until } => Err(Refusal::ModelOpen { until }),
-            Phase::Trying => Err(Refusal::ModelOpen { until: self.now.plus(Growth::MODEL.first) }),
+            Phase::Closed | Phase::HalfOpen => Gate::Open,
+            Phase::Open { until } => Gate::Shut(Refusal::ModelOpen { until }),
+            Phase::Trying => {
+                Gate::Awaited(Refusal::ModelOpen { until: self.now.plus(Growth::MODEL.first) })
+            }
         }
     }
 
     /// How every key stands for this request, in rotation order.
-    pub(super) fn rows_for(
-        &self,
-        model: Option<&Arc<str>>,
-        tried: impl Iterator<Item = KeyId>,
-    ) -> Rows {
-        let tried: SmallVec<[AccountId; 4]> =
-            tried.filter_map(|id| self.key(id)).map(|key| key.account).collect();
-        self.active().map(|key| self.row(key, model, &tried)).collect()
+    pub(super) fn rows_for(&self, model: Option<&Arc<str>>, tried: &[(KeyId, FaultKind)]) -> Rows {
+        // A refused key never reached its account: another key of it may.
+        let accounts: SmallVec<[AccountId; 4]> = tried
+            .iter()
+            .filter(|(_, kind)| *kind != FaultKind::KeyRefused)
+            .filter_map(|(id, _)| self.key(*id))
+            .map(|key| key.account)
+            .collect();
+        let keys = |id| tried.iter().any(|(tried, _)| *tried == id);
+        self.active().map(|key| self.row(key, model, &accounts, keys(key.id))).collect()
     }
 
-    fn row(&self, key: &Key, model: Option<&Arc<str>>, tried: &[AccountId]) -> Candidate {
+    fn row(
+        &self,
+        key: &Key,
+        model: Option<&Arc<str>>,
+        tried: &[AccountId],
+        tried_itself: bool,
+    ) -> Candidate {
+        let tried = tried_itself || tried.contains(&key.account);
         let in_flight = self.load(key);
         Candidate {
             key: key.id,
@@ -97,17 +123,19 @@ impl Pool {
         }
     }
 
-    fn fit(&self, key: &Key, model: Option<&Arc<str>>, tried: &[AccountId], in_flight: u32) -> Fit {
+    fn fit(&self, key: &Key, model: Option<&Arc<str>>, tried: bool, in_flight: u32) -> Fit {
         let Some(account) = self.accounts.get(key.slot) else { return Fit::SharesAccount };
         if !account.alone && self.speaker(key.account) != Some(key.id) {
             return Fit::SharesAccount;
         }
         let stand = key.stand(self.upstreams.phase(key.upstream, self.now), self.now);
         let stand = account.stand_for(model, account.stand(stand, self.now), self.now);
-        if let Some(block) = stand.block {
+        if let Some(block) = stand.block.filter(|_| stand.firm) {
             Fit::Blocked(block)
-        } else if tried.contains(&key.account) {
+        } else if tried {
             Fit::Tried
+        } else if let Some(block) = stand.block {
+            Fit::Awaited(block)
         } else if !self.has_room(account.id, in_flight) {
             Fit::Full
         } else if stand.trial {
@@ -175,22 +203,35 @@ impl Pool {
         trial
     }
 
+    fn wait_for_trial(
+        &mut self,
+        model: Option<&Arc<str>>,
+        trail: &Trail,
+        waiter: Option<Millis>,
+        in_vain: Refusal,
+    ) -> Admission {
+        // By then the trial has an outcome, or keeps nobody out any more.
+        let span = self.rules.queue_timeout.min(PATIENCE);
+        self.wait(model, trail, waiter, span, in_vain)
+    }
+
     fn wait(
         &mut self,
         model: Option<&Arc<str>>,
         trail: &Trail,
         waiter: Option<Millis>,
+        span: i64,
+        in_vain: Refusal,
     ) -> Admission {
-        let until = waiter.unwrap_or_else(|| self.now.plus(self.rules.queue_timeout));
+        let until = waiter.unwrap_or_else(|| self.now.plus(span));
         if until <= self.now {
-            return Admission::Refuse(after(trail, Refusal::QueueTimeout));
+            return Admission::Refuse(after(trail, in_vain));
         }
         if waiter.is_none() {
             if self.queue.is_full() {
                 return Admission::Refuse(after(trail, Refusal::QueueFull));
             }
-            let tried = trail.tried.iter().map(|(key, _)| *key).collect();
-            self.queue.push(trail.ticket, model.cloned(), tried, until);
+            self.queue.push(trail.ticket, model.cloned(), trail.tried.clone(), until);
         }
         Admission::Wait { until }
     }
@@ -203,7 +244,9 @@ impl Pool {
             return Refusal::LastAttempt;
         }
         let blocks = rows.iter().filter_map(|row| match row.fit {
-            Fit::Blocked(block) if block.guard != Guard::Dead => Some((block, row.account)),
+            Fit::Blocked(block) | Fit::Awaited(block) if block.guard != Guard::Dead => {
+                Some((block, row.account))
+            }
             _ => None,
         });
         let Some((first, account)) = blocks.min_by_key(|(block, _)| block.until) else {

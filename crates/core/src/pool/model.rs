@@ -69,7 +69,9 @@ impl Models {
     }
 
     pub(super) fn ends(&self) -> impl Iterator<Item = Millis> {
-        self.map.values().flat_map(|model| [model.held, model.breaker.until()]).flatten()
+        let ends =
+            |model: &Model| [model.held, model.breaker.until(), model.breaker.patience_ends()];
+        self.map.values().flat_map(move |model| ends(model)).flatten()
     }
 
     #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Requests that wait for a slot, first come, first served. Only with `maxConcurrentPerKey`.
+//! Requests that wait, first come, first served: for a slot, with `maxConcurrentPerKey`, or for the
+//! outcome of a half-open breaker's trial that is under way.
 //!
 //! A slot that becomes free is promised to the first waiter that can use it, and that waiter is
 //! woken. Nobody else gets the slot until the waiter has asked again, gone away, or run out of time;
@@ -9,7 +10,9 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::admit::Gate;
 use super::{Effects, Pool};
+use crate::fault::FaultKind;
 use crate::id::{AccountId, KeyId, TicketId};
 use crate::select::Fit;
 use crate::time::{MINUTE, Millis};
@@ -29,7 +32,7 @@ pub(super) struct Queue {
 struct Waiter {
     ticket: TicketId,
     model: Option<Arc<str>>,
-    tried: SmallVec<[KeyId; 4]>,
+    tried: SmallVec<[(KeyId, FaultKind); 4]>,
     deadline: Millis,
     call: Call,
 }
@@ -53,7 +56,7 @@ impl Queue {
         &mut self,
         ticket: TicketId,
         model: Option<Arc<str>>,
-        tried: SmallVec<[KeyId; 4]>,
+        tried: SmallVec<[(KeyId, FaultKind); 4]>,
         deadline: Millis,
     ) {
         self.waiters.push(Waiter { ticket, model, tried, deadline, call: Call::Waits });
@@ -140,13 +143,15 @@ impl Pool {
     }
 
     fn call(&self, waiter: &Waiter) -> Call {
-        if self.gate(waiter.model.as_ref()).is_err() {
-            return Call::Called;
+        match self.gate(waiter.model.as_ref()) {
+            Gate::Open => {}
+            Gate::Awaited(_) => return Call::Waits,
+            Gate::Shut(_) => return Call::Called,
         }
-        let rows = self.rows_for(waiter.model.as_ref(), waiter.tried.iter().copied());
+        let rows = self.rows_for(waiter.model.as_ref(), &waiter.tried);
         if let Some(row) = rows.iter().find(|row| row.fit.runs()) {
             Call::Promised(row.account)
-        } else if rows.iter().any(|row| row.fit == Fit::Full) {
+        } else if rows.iter().any(|row| matches!(row.fit, Fit::Full | Fit::Awaited(_))) {
             Call::Waits
         } else {
             Call::Called

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::account::Key;
 use super::{Pool, Rows, Standing, State};
+use crate::breaker::Phase;
 use crate::pool::model::memorable;
 use crate::pool::{Ask, Trail};
 use crate::select::{Block, Guard};
@@ -15,7 +16,8 @@ impl Pool {
     }
 
     fn standing(&self, key: &Key, now: Millis) -> Standing {
-        let stand = key.stand(self.upstreams.phase(key.upstream, now), now);
+        // What the way to the service is like says nothing of the key.
+        let stand = key.stand(Phase::Closed, now);
         let stand = match self.accounts.get(key.slot) {
             Some(account) => account.stand(stand, now),
             None => stand,
@@ -40,6 +42,6 @@ impl Pool {
     }
 
     pub(super) fn rows(&self, ask: &Ask, trail: &Trail) -> Rows {
-        self.rows_for(memorable(ask.model.as_ref()), trail.tried.iter().map(|(key, _)| *key))
+        self.rows_for(memorable(ask.model.as_ref()), &trail.tried)
     }
 }

@@ -129,6 +129,15 @@ impl Desk {
         }
     }
 
+    /// A first attempt that must wait.
+    fn waits(&mut self, model: &str) -> Trail {
+        let trail = self.enter();
+        match self.admit(&ask(model), &trail) {
+            Admission::Wait { .. } => trail,
+            other => panic!("does not wait: {other:?}"),
+        }
+    }
+
     /// A first attempt that must not go.
     fn refused(&mut self, model: &str) -> Refusal {
         let trail = self.enter();

@@ -41,7 +41,8 @@ impl Upstreams {
     }
 
     pub(super) fn ends(&self) -> impl Iterator<Item = Millis> {
-        self.list.iter().filter_map(|upstream| upstream.breaker.until())
+        let ends = |breaker: &Breaker| [breaker.until(), breaker.patience_ends()];
+        self.list.iter().flat_map(move |upstream| ends(&upstream.breaker)).flatten()
     }
 
     #[cfg(test)]

@@ -254,11 +254,14 @@ fn a_storm_on_all_accounts_pardons_them_and_opens_the_model() {
     assert!(desk.notices.iter().any(|n| matches!(n, Notice::Pardoned { .. })));
     assert!(desk.notices.iter().any(|n| matches!(n, Notice::ModelOpen { .. })));
     desk.pass(10 * SECOND);
-    // One trial; while it runs, and after it failed, nobody else.
+    // One trial; while it runs the others wait for its outcome, after it failed they are refused.
     let trial = desk.go("m");
     assert!(trial.trial);
-    assert!(matches!(desk.refused("m"), Refusal::ModelOpen { .. }));
-    desk.settle(trial.lease, Outcome::Faulted(error(429, "provider")));
+    let waiter = desk.waits("m");
+    let effects = desk.settle(trial.lease, Outcome::Faulted(error(429, "provider")));
+    assert_eq!(effects.wake.as_slice(), [waiter.ticket]);
+    let asked = desk.admit(&ask("m"), &waiter);
+    assert!(matches!(asked, Admission::Refuse(Refusal::ModelOpen { .. })), "{asked:?}");
     desk.pass(20 * SECOND - 1);
     assert!(matches!(desk.refused("m"), Refusal::ModelOpen { .. }));
     desk.pass(1);
@@ -366,7 +369,41 @@ fn one_upstream_down_leaves_the_others_usable() {
     for _ in 0..20 {
         assert_eq!(desk.request(&ask("m"), &down).1, Ok(()));
     }
-    assert_eq!(desk.states(), [State::Cooling, READY]);
+    assert_eq!(desk.states(), [READY; 2], "the way to the service says nothing of the key");
+}
+
+#[test]
+fn those_who_wait_for_a_trial_run_when_it_succeeds() {
+    let mut desk = Desk::new(keys(1));
+    let down = |_| Err(of_trouble(Trouble::Connect));
+    for _ in 0..3 {
+        assert_eq!(desk.request(&ask("m"), &down).1, Err(Refusal::LastAttempt));
+    }
+    assert!(matches!(desk.refused("m"), Refusal::Cooling { .. }));
+    desk.pass(2 * SECOND);
+    let trial = desk.go("m");
+    let waiters = [desk.waits("m"), desk.waits("other")];
+    let effects = desk.answered(trial.lease);
+    assert_eq!(effects.wake.as_slice(), waiters.each_ref().map(|waiter| waiter.ticket));
+    for waiter in &waiters {
+        assert!(matches!(desk.admit(&ask("m"), waiter), Admission::Go(_)));
+    }
+}
+
+#[test]
+fn a_trial_that_takes_too_long_is_waited_for_no_longer() {
+    let mut desk = Desk::new(keys(1));
+    for _ in 0..3 {
+        assert_eq!(desk.request(&ask("m"), &|_| Err(server_error())).1, Err(Refusal::LastAttempt));
+    }
+    desk.pass(MINUTE);
+    let _trial = desk.go("m");
+    desk.pass(20 * SECOND);
+    let waiter = desk.waits("m");
+    desk.pass(9 * SECOND);
+    assert_eq!(desk.pool.due(), Some(desk.now.plus(SECOND)));
+    desk.pass(SECOND);
+    assert!(matches!(desk.admit(&ask("m"), &waiter), Admission::Go(_)));
 }
 
 #[test]
