@@ -1,5 +1,6 @@
 //! `saros-proxy emulator` as a process, and its control API.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -22,11 +23,22 @@ pub struct Key {
     pub secret: String,
 }
 
+/// How the emulator is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// HTTP/1.1 without TLS.
+    Plain,
+    /// TLS with HTTP/2, as the real service.
+    Tls,
+}
+
 /// A running emulator.
 pub struct Emulator {
     process: Running,
     base_url: String,
     keys: Vec<Key>,
+    /// The authority to trust, with TLS.
+    certificate: Option<PathBuf>,
 }
 
 /// A request as it reached the emulator.
@@ -37,7 +49,12 @@ impl Emulator {
     ///
     /// # Errors
     /// When it does not come up.
-    pub fn start(sandbox: &Sandbox, accounts: &[&str], script: &Value) -> Outcome<Self> {
+    pub fn start(
+        sandbox: &Sandbox,
+        transport: Transport,
+        accounts: &[&str],
+        script: &Value,
+    ) -> Outcome<Self> {
         let accounts: Vec<Value> = accounts.iter().map(|label| json!({"label": label})).collect();
         let scenario = json!({
             "accounts": accounts,
@@ -50,6 +67,10 @@ impl Emulator {
         let file = sandbox.write("scenario.json", &scenario.to_string())?;
         let mut command = sandbox.command(product()?);
         command.args(["emulator", "--port", "0", "--scenario"]).arg(file);
+        let certificate = (transport == Transport::Tls).then(|| sandbox.path("authority.pem"));
+        if let Some(certificate) = &certificate {
+            command.args(["--tls", "--certificate-file"]).arg(certificate);
+        }
         let process = Running::start(&mut command)?;
         let first = process.line(START, |line| line.starts_with('{').then(|| line.to_owned()))?;
         let ready: Value = serde_json::from_str(&first)?;
@@ -59,7 +80,7 @@ impl Emulator {
         };
         let keys = ready["keys"].as_array().and_then(|keys| keys.iter().map(key).collect());
         match (text(&ready["baseUrl"]), keys) {
-            (Some(base_url), Some(keys)) => Ok(Self { process, base_url, keys }),
+            (Some(base_url), Some(keys)) => Ok(Self { process, base_url, keys, certificate }),
             _ => Err(Failure::new(format!("the emulator's first line makes no sense: {ready}"))),
         }
     }
@@ -67,6 +88,17 @@ impl Emulator {
     /// Where it listens, without a path.
     pub fn base_url(&self) -> &str {
         &self.base_url
+    }
+
+    /// The certificate of the authority to trust, with TLS.
+    pub fn certificate(&self) -> Option<&Path> {
+        self.certificate.as_deref()
+    }
+
+    /// Arguments with which curl trusts it.
+    pub fn trust(&self) -> Vec<String> {
+        let trust = |path: &PathBuf| vec!["--cacert".to_owned(), path.display().to_string()];
+        self.certificate.as_ref().map(trust).unwrap_or_default()
     }
 
     /// Its keys, in the order of the accounts.
@@ -92,7 +124,9 @@ impl Emulator {
     pub fn control(&self, method: &str, path: &str, body: Option<&Value>) -> Outcome<Value> {
         let url = format!("{}/__emulator/{path}", self.base_url);
         let body = body.map(Value::to_string);
+        let trust = self.trust();
         let mut arguments = vec!["--request", method];
+        arguments.extend(trust.iter().map(String::as_str));
         if let Some(body) = &body {
             arguments.extend(["--header", "content-type: application/json", "--data-binary", body]);
         }
@@ -151,6 +185,11 @@ impl Entry {
     /// The body of the answer.
     pub fn answer(&self) -> Option<&str> {
         self.0["answer"].as_str()
+    }
+
+    /// The protocol it came by, such as `HTTP/2.0`.
+    pub fn version(&self) -> &str {
+        self.0["version"].as_str().unwrap_or_default()
     }
 
     /// All values of a request header.

@@ -66,6 +66,9 @@ impl Proxy {
             let port = free_port()?;
             let mut command = sandbox.command(&binary);
             command.args(["serve", "--port", &port.to_string(), "--config"]).arg(&file);
+            if let Some(certificate) = upstream.certificate() {
+                command.env("SSL_CERT_FILE", certificate);
+            }
             let process = Running::start(&mut command)?;
             let listening = |line: &str| line.contains("Proxy listening on").then_some(());
             match process.line(START, listening) {

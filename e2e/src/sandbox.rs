@@ -43,6 +43,11 @@ impl Sandbox {
         self.root.path().join("bin")
     }
 
+    /// A path beside the other folders.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
     /// Writes a file, making its folder.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::emulator::Emulator;
+use crate::emulator::{Emulator, Transport};
 use crate::failure::Outcome;
 use crate::proxy::Proxy;
 use crate::sandbox::Sandbox;
@@ -25,9 +25,21 @@ pub struct Stage {
 /// # Errors
 /// The scene's own failure, followed by what proxy and emulator had to say.
 pub fn play(options: &str, scene: impl FnOnce(&Stage) -> Outcome) -> Outcome {
+    play_over(Transport::Plain, options, scene)
+}
+
+/// The same with the emulator behind this transport.
+///
+/// # Errors
+/// As [`play`].
+pub fn play_over(
+    transport: Transport,
+    options: &str,
+    scene: impl FnOnce(&Stage) -> Outcome,
+) -> Outcome {
     let script: Value = json!({"turns": [{"text": WORDS}]});
     let sandbox = Sandbox::new()?;
-    let emulator = Emulator::start(&sandbox, &["a", "b", "c"], &script)?;
+    let emulator = Emulator::start(&sandbox, transport, &["a", "b", "c"], &script)?;
     let proxy = Proxy::start(&sandbox, &emulator, options)?;
     let stage = Stage { proxy, emulator, sandbox };
     scene(&stage)

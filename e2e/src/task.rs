@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::client::{Client, is_installed};
-use crate::emulator::{Emulator, Entry, Key};
+use crate::emulator::{Emulator, Entry, Key, Transport};
 use crate::failure::{Outcome, ensure, ensure_eq};
 use crate::process::{self, Finished};
 use crate::proxy::Proxy;
@@ -20,12 +20,13 @@ const MENDED: &str = "def add(a, b):\n    return a + b\n";
 const LAST_WORDS: &str = "The function adds now.";
 const ACCOUNTS: [&str; 3] = ["a", "b", "c"];
 
-/// What happens to the accounts while the client works.
+/// What happens to the accounts while the client works, and how the service is reached.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Weather {
-    /// Nothing.
+    /// Nothing; over HTTP/1.1.
     Calm,
-    /// The account in use loses its key; then the next one in use runs out of quota.
+    /// The account in use loses its key; then the next one in use runs out of quota. Over TLS with
+    /// HTTP/2, as the real service is reached.
     Storm,
 }
 
@@ -43,7 +44,8 @@ pub fn coding_turn(client: &dyn Client, weather: Weather) -> Outcome {
     let file = sandbox.write("project/calc.py", BROKEN)?;
     let strike = sandbox.bin().join("strike");
     let turns = turns(client, &file, &strike, weather);
-    let emulator = Emulator::start(&sandbox, &ACCOUNTS, &json!({"turns": turns}))?;
+    let transport = if weather == Weather::Storm { Transport::Tls } else { Transport::Plain };
+    let emulator = Emulator::start(&sandbox, transport, &ACCOUNTS, &json!({"turns": turns}))?;
     sandbox.program("strike", &strike_program(&emulator))?;
     let proxy = Proxy::start(&sandbox, &emulator, "")?;
     let stage = Stage { proxy, emulator, sandbox };
@@ -81,14 +83,15 @@ fn strike_program(emulator: &Emulator) -> String {
         format!("  {}) dead='{}' ;;\n", key.label, json!({"keys": [deleted]}))
     };
     let cases: String = emulator.keys().iter().map(case).collect();
+    let curl = format!("curl -sSf {}", emulator.trust().join(" "));
     format!(
         "#!/bin/sh\n\
          set -eu\n\
-         label=$(curl -sSf {control}/log | grep -o '\"account\":\"[a-z]*\"' | tail -n 1 | cut -d '\"' -f 4)\n\
+         label=$({curl} {control}/log | grep -o '\"account\":\"[a-z]*\"' | tail -n 1 | cut -d '\"' -f 4)\n\
          case $label in\n{cases}esac\n\
          exhausted='{{\"percent\":{{\"fiveHour\":100}}}}'\n\
          case $1 in dead) patch=$dead ;; exhausted) patch=$exhausted ;; esac\n\
-         curl -sSf -X PATCH -H 'content-type: application/json' -d \"$patch\" {control}/accounts/$label\n"
+         {curl} -X PATCH -H 'content-type: application/json' -d \"$patch\" {control}/accounts/$label\n"
     )
 }
 
@@ -117,6 +120,8 @@ fn check(
     ensure_eq("tries with the dead key", &count(401), &struck)?;
     ensure_eq("tries with the exhausted account", &count(429), &struck)?;
     ensure_eq("requests upstream", &log.len(), &(turns + client.side_requests() + 2 * struck))?;
+    let version = if weather == Weather::Storm { "HTTP/2.0" } else { "HTTP/1.1" };
+    ensure(log.iter().all(|entry| entry.version() == version), || format!("not all {version}"))?;
     let models: BTreeSet<_> = log.iter().filter_map(Entry::model).collect();
     ensure_eq("models", &models, &BTreeSet::from([client.model()]))?;
     check_session(client, finished, &log)

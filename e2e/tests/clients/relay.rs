@@ -4,9 +4,9 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use saros_e2e::emulator::Entry;
+use saros_e2e::emulator::{Entry, Transport};
 use saros_e2e::failure::{Failure, Outcome, ensure, ensure_eq};
-use saros_e2e::stage::{Stage, play};
+use saros_e2e::stage::{Stage, play, play_over};
 use serde_json::json;
 
 use crate::requests::{CHAT, FORMATS, Format};
@@ -27,7 +27,30 @@ fn digest(bytes: &str) -> Outcome<String> {
 
 #[test]
 fn bodies_pass_unchanged_in_all_formats() -> Outcome {
-    play("", |stage| {
+    bodies_pass_unchanged(Transport::Plain)
+}
+
+#[test]
+fn bodies_pass_unchanged_over_tls_and_http2() -> Outcome {
+    bodies_pass_unchanged(Transport::Tls)
+}
+
+#[test]
+fn a_large_body_passes_unchanged() -> Outcome {
+    for transport in [Transport::Plain, Transport::Tls] {
+        play_over(transport, "", |stage| {
+            let body = CHAT.body(true).replace("Gr", &"0123456789abcdef".repeat(128 * 1_024));
+            let file = stage.sandbox.write("body.json", &body)?;
+            CHAT.send(stage, &format!("@{}", file.display()), &[])?.expect_status(200)?;
+            let found = last(stage)?.body_digest().map(str::to_owned);
+            ensure_eq("request body", &found, &Some(digest(&body.replace('\n', ""))?))
+        })?;
+    }
+    Ok(())
+}
+
+fn bodies_pass_unchanged(transport: Transport) -> Outcome {
+    play_over(transport, "", |stage| {
         for format in FORMATS {
             for stream in [false, true] {
                 let body = format.body(stream);
