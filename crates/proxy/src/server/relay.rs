@@ -251,6 +251,11 @@ impl Relay {
 
     /// Upstream broke off: the client hears of it in its own format, never as a clean end.
     fn cut(&mut self, trouble: Trouble, batch: &mut Batch) {
+        if matches!(&self.meter, Meter::Stream(watch, _) if watch.terminal() || watch.failed()) {
+            // Everything was said already: nothing is missing, and nobody is to blame.
+            self.served();
+            return;
+        }
         let fault = of_trouble(trouble);
         self.journal.cut(fault.kind);
         self.settle(|bill| Outcome::Cut(bill, fault));
