@@ -57,6 +57,11 @@ impl Clock {
         anchor.wall.plus(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
     }
 
+    /// Whether it and wall time have drifted apart, so that [`Clock::check`] would anchor it anew.
+    pub fn has_drifted(&self) -> bool {
+        (self.wall)().since(self.now()).abs() > DRIFT
+    }
+
     /// Compares with wall time and anchors anew when they have drifted apart.
     pub fn check(&self) -> Option<Jump> {
         let wall = (self.wall)();

@@ -24,6 +24,7 @@ pub mod conclude;
 pub mod cors;
 pub mod guard;
 pub mod health;
+pub mod ids;
 pub mod journal;
 pub mod listen;
 pub mod models;
@@ -71,13 +72,7 @@ pub async fn keep_house(app: &Arc<App>) {
 }
 
 fn round(app: &App) {
-    if let Some(jump) = app.clock.check() {
-        tracing::info!(?jump, "The clock jumped: connections are opened anew");
-        for key in app.keys() {
-            key.connections.drop_all();
-        }
-        app.tick();
-    }
+    app.mind_the_clock();
     for key in app.keys() {
         key.connections.sweep();
     }

@@ -22,6 +22,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-proxy-request-id");
 
 /// Answers one request.
 pub async fn answer(app: Arc<App>, peer: IpAddr, request: Request<Incoming>) -> Response<Out> {
+    // The first request after a sleep must not meet the connections from before it.
+    app.mind_the_clock();
     let active = Active::new(&app);
     let mut id = [0; uuid::fmt::Hyphenated::LENGTH];
     let id = &*app.ids.next(app.clock.now()).hyphenated().encode_lower(&mut id);

@@ -125,6 +125,22 @@ impl App {
         self.carry_out(effects);
     }
 
+    /// Compares clocks. After a jump open connections are dead, whatever they look like, and what
+    /// the pool remembers is seen in the new time.
+    pub fn mind_the_clock(&self) {
+        if !self.clock.has_drifted() {
+            return;
+        }
+        // In the old time first: a clock that was set back then moves everything by the same span.
+        self.tick();
+        let Some(jump) = self.clock.check() else { return };
+        tracing::info!(?jump, "The clock jumped: connections are opened anew");
+        for key in &self.keys {
+            key.connections.drop_all();
+        }
+        self.tick();
+    }
+
     /// Resolves when [`App::tick`] has something to do.
     pub async fn due(&self) {
         loop {
