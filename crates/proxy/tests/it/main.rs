@@ -4,9 +4,19 @@
 //! cooldowns and days take milliseconds and are the same every time ([`stage`]). What needs real
 //! sockets has its own few tests ([`sockets`]); the two are never mixed.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests: a failure here is a failed test"
+)]
+
+mod fault_day;
 mod faults;
-mod guard;
+mod network;
+mod own_answers;
 mod relay;
+mod replay;
 mod rotation;
-mod sessions;
+mod sse;
 mod stage;
