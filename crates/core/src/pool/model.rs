@@ -71,7 +71,7 @@ impl Models {
     pub(super) fn ends(&self) -> impl Iterator<Item = Millis> {
         let ends =
             |model: &Model| [model.held, model.breaker.until(), model.breaker.patience_ends()];
-        self.map.values().flat_map(move |model| ends(model)).flatten()
+        self.map.values().flat_map(ends).flatten()
     }
 
     #[cfg(test)]

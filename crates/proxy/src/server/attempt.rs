@@ -192,22 +192,18 @@ fn request(
     out: &Outgoing,
     ready: &Ready,
 ) -> Option<(Request<OutBody>, Option<Arc<Upload>>)> {
-    let target = key.target(out.format, &out.below_v1)?;
+    let h2 = matches!(ready, Ready::Http2(_));
     let (body, upload) = OutBody::new(out.body.clone());
     let mut request = Request::new(body);
     *request.method_mut() = out.method.clone();
+    *request.uri_mut() = key.uri(out.format, &out.below_v1, h2)?;
     let mut headers = headers::outgoing(&out.headers, out.session.as_ref());
     let (name, value) = key.credential(&out.below_v1);
     headers.insert(name, value);
-    match ready {
-        Ready::Http1(_) => {
-            headers.insert(HOST, key.authority.clone());
-            *request.uri_mut() = target.path;
-        }
-        Ready::Http2(_) => {
-            *request.uri_mut() = target.absolute;
-            *request.version_mut() = Version::HTTP_2;
-        }
+    if h2 {
+        *request.version_mut() = Version::HTTP_2;
+    } else {
+        headers.insert(HOST, key.authority.clone());
     }
     *request.headers_mut() = headers;
     Some((request, upload))

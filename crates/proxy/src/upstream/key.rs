@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Uri};
 use saros_core::format::Format;
 use saros_core::id::{KeyId, UpstreamId};
@@ -26,16 +27,22 @@ pub struct Key {
     pub(crate) bearer: HeaderValue,
     pub(crate) bare: HeaderValue,
     pub(crate) authority: HeaderValue,
+    address: Address,
     targets: [Target; 3],
 }
 
-/// Where a request goes: HTTP/1.1 sends the path alone, HTTP/2 the whole address.
+/// Both forms of one path.
 #[derive(Debug, Clone)]
-pub struct Target {
-    /// `/zen/go/v1/…`.
-    pub path: Uri,
-    /// `https://host/zen/go/v1/…`.
-    pub absolute: Uri,
+struct Target {
+    path: Uri,
+    whole: Uri,
+}
+
+/// Scheme and host, parsed once.
+#[derive(Debug)]
+struct Address {
+    scheme: Scheme,
+    authority: Authority,
 }
 
 impl Key {
@@ -46,7 +53,14 @@ impl Key {
         bearer.set_sensitive(true);
         let mut bare = HeaderValue::from_str(config.secret.expose()).ok()?;
         bare.set_sensitive(true);
-        let target = |format: Format| Target::new(&config.base, format.endpoint());
+        let address = Address::of(&config.base)?;
+        let target = |format: Format| {
+            let path = config.base.path(format.endpoint());
+            Some(Target {
+                path: address.uri(path.clone(), false)?,
+                whole: address.uri(path, true)?,
+            })
+        };
         Some(Self {
             id: config.secret.key_id(),
             label: config.label.clone(),
@@ -56,23 +70,26 @@ impl Key {
             bare,
             authority: HeaderValue::from_str(&config.base.origin.authority()).ok()?,
             targets: [target(Format::Chat)?, target(Format::Messages)?, target(Format::Responses)?],
+            address,
             base: config.base.clone(),
         })
     }
 
-    /// Where a request of this format goes; anything else (a query, an unknown route) is built anew.
-    pub fn target(&self, format: Option<Format>, below_v1: &str) -> Option<Target> {
-        let [chat, messages, responses] = &self.targets;
-        let ready = match format {
-            Some(Format::Chat) => chat,
-            Some(Format::Messages) => messages,
-            Some(Format::Responses) => responses,
-            None => return Target::new(&self.base, below_v1),
-        };
-        if format.is_some_and(|format| format.endpoint() == below_v1) {
-            Some(ready.clone())
-        } else {
-            Target::new(&self.base, below_v1)
+    /// Where a request goes: HTTP/1.1 sends the path alone, HTTP/2 the whole address. What every
+    /// request needs is ready; a query or an unknown route is put together anew.
+    pub fn uri(&self, format: Option<Format>, below_v1: &str, whole: bool) -> Option<Uri> {
+        let ready = format.filter(|format| format.endpoint() == below_v1).map(|format| {
+            let [chat, messages, responses] = &self.targets;
+            match format {
+                Format::Chat => chat,
+                Format::Messages => messages,
+                Format::Responses => responses,
+            }
+        });
+        match ready {
+            Some(target) if whole => Some(target.whole.clone()),
+            Some(target) => Some(target.path.clone()),
+            None => self.address.uri(self.base.path(below_v1), whole),
         }
     }
 
@@ -93,11 +110,22 @@ impl Key {
     }
 }
 
-impl Target {
-    fn new(base: &BaseUrl, below_v1: &str) -> Option<Self> {
-        let path = base.path(below_v1);
-        let absolute = format!("{}{path}", base.origin).parse().ok()?;
-        Some(Self { path: path.parse().ok()?, absolute })
+impl Address {
+    fn of(base: &BaseUrl) -> Option<Self> {
+        Some(Self {
+            scheme: base.origin.scheme.name().parse().ok()?,
+            authority: base.origin.authority().parse().ok()?,
+        })
+    }
+
+    fn uri(&self, path: String, whole: bool) -> Option<Uri> {
+        let mut parts = http::uri::Parts::default();
+        if whole {
+            parts.scheme = Some(self.scheme.clone());
+            parts.authority = Some(self.authority.clone());
+        }
+        parts.path_and_query = Some(PathAndQuery::from_maybe_shared(path).ok()?);
+        Uri::from_parts(parts).ok()
     }
 }
 
@@ -143,9 +171,10 @@ mod tests {
     #[test]
     fn targets_keep_the_query_and_know_both_layouts() {
         let check = |base, format, below, absolute: &str| {
-            let target = key(base).target(format, below).unwrap();
-            assert_eq!(target.absolute.to_string(), absolute);
-            assert!(absolute.ends_with(&target.path.to_string()));
+            let key = key(base);
+            assert_eq!(key.uri(format, below, true).unwrap().to_string(), absolute);
+            let path = key.uri(format, below, false).unwrap().to_string();
+            assert!(path.starts_with('/') && absolute.ends_with(&path), "{path}");
         };
         let legacy = "https://opencode.ai";
         let chat = Some(Format::Chat);
