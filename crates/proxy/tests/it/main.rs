@@ -11,12 +11,15 @@
     reason = "helpers of tests: a failure here is a failed test"
 )]
 
+mod bodies;
 mod fault_day;
 mod faults;
+mod headers;
 mod network;
 mod own_answers;
 mod relay;
 mod replay;
 mod rotation;
+mod sessions;
 mod sse;
 mod stage;

@@ -10,7 +10,7 @@ use saros_emulator::Emulator;
 use saros_proxy::config::Origin;
 use saros_proxy::upstream::dial::{Dial, DialError, Dialled, Dialling};
 use saros_proxy::upstream::io::Io;
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 
 /// What happens to whoever opens a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,7 @@ struct Shared {
     road: Mutex<Road>,
     cables: Mutex<Vec<Arc<Fate>>>,
     dialled: AtomicU64,
+    raw: Mutex<Option<&'static str>>,
 }
 
 impl Network {
@@ -44,6 +45,7 @@ impl Network {
             road: Mutex::new(Road::Open),
             cables: Mutex::default(),
             dialled: AtomicU64::new(0),
+            raw: Mutex::default(),
         }))
     }
 
@@ -54,6 +56,11 @@ impl Network {
     /// From now on for new connections.
     pub(crate) fn set(&self, road: Road) {
         *self.0.road.lock().unwrap() = road;
+    }
+
+    /// Instead of the emulator somebody answers who writes these bytes to every request, and closes.
+    pub(crate) fn answers_raw(&self, bytes: &'static str) {
+        *self.0.raw.lock().unwrap() = Some(bytes);
     }
 
     /// Connections that were tried to be opened so far.
@@ -99,8 +106,17 @@ impl Dial for Network {
                 }
                 Road::Silent => std::future::pending().await,
             }
-            let (ours, theirs) = tokio::io::duplex(64 * 1024);
-            tokio::spawn(self.0.emulator.serve_io(theirs));
+            let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
+            if let Some(bytes) = *self.0.raw.lock().unwrap() {
+                tokio::spawn(async move {
+                    let mut request = [0; 4096];
+                    if theirs.read(&mut request).await.is_ok_and(|n| n > 0) {
+                        drop(theirs.write_all(bytes.as_bytes()).await);
+                    }
+                });
+            } else {
+                tokio::spawn(self.0.emulator.serve_io(theirs));
+            }
             let fate = Arc::<Fate>::default();
             let mut cables = self.0.cables.lock().unwrap();
             cables.retain(|fate| Arc::strong_count(fate) > 1);

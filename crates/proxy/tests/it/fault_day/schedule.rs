@@ -13,9 +13,6 @@ use crate::stage::{START, Stage};
 
 pub(crate) const KEYS: [&str; 4] = ["a1", "a2", "b", "c"];
 const MINUTE: i64 = 60_000;
-/// The longest that a model's or an upstream's breaker stays open (30 s), after a last trial that
-/// began before the trouble ended and took its time (10 s to connect).
-const BREAKER: i64 = 41_000;
 
 /// What is wrong.
 pub(crate) enum Trouble {
@@ -127,13 +124,6 @@ impl Schedule {
         self.any(now, 0, |trouble| matches!(trouble, Trouble::Strikes(_, _, Action::Hang)))
     }
 
-    /// A trouble that was nobody's own ended so shortly before that its breaker may be open still.
-    pub(crate) fn just_ended(&self, now: i64) -> bool {
-        self.episodes.iter().any(|episode| {
-            episode.is_wide() && (ms(episode.end)..ms(episode.end) + BREAKER).contains(&now)
-        })
-    }
-
     /// The key failed often enough on its own that its breaker may be open.
     pub(crate) fn may_rest(&self, key: &str, now: i64) -> bool {
         self.episodes.iter().any(|episode| {
@@ -161,26 +151,11 @@ impl Schedule {
             })
             .max()
     }
-
-    /// The trouble was everybody's.
-    pub(crate) fn is_wide(&self, now: i64) -> bool {
-        self.episodes.iter().any(|episode| episode.is_wide() && episode.active(now))
-    }
 }
 
 impl Episode {
     fn active(&self, now: i64) -> bool {
         (ms(self.begin)..ms(self.end)).contains(&now)
-    }
-
-    fn is_wide(&self) -> bool {
-        match &self.trouble {
-            Trouble::Says(keys, _, row) => {
-                keys.len() == KEYS.len() && !matches!(row, Row::GoUsage { .. })
-            }
-            Trouble::Service(_) | Trouble::Way(_) | Trouble::Once(_) => true,
-            _ => false,
-        }
     }
 
     fn start(&mut self, stage: &Stage) {

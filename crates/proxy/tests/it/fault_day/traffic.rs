@@ -154,10 +154,6 @@ impl Result {
         errors == 1 && events.last().is_some_and(sse::Event::is_error)
     }
 
-    pub(crate) fn was_tried_under(&self, keys: &[&str]) -> bool {
-        keys.contains(&self.answer.label())
-    }
-
     pub(crate) fn is_own_or_upstreams_error(&self) -> bool {
         self.status >= 400 && self.answer.complete && !self.answer.message().is_empty()
             || self.is_cut()
