@@ -114,7 +114,10 @@ pub(crate) async fn run(options: Options) -> Fallible<()> {
         tokio::spawn(async move {
             let service = service_fn(move |request| {
                 let proxy = Arc::clone(&proxy);
-                async move { Ok::<_, Infallible>(proxy.answer(request).await) }
+                // In a box of its own, which is freed when the head of the answer is there. Else hyper
+                // keeps room for it (8.5 kB here, TLS handshake included) as long as the
+                // connection lives, streams included.
+                Box::pin(async move { Ok::<_, Infallible>(proxy.answer(request).await) })
             });
             // A client that leaves is no event here.
             drop(
