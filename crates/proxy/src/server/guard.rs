@@ -64,9 +64,19 @@ pub fn host(config: &Config, uri: &Uri, headers: &HeaderMap) -> Result<(), Denie
     let mut named = headers.get_all(HOST).iter();
     let host = match (named.next(), named.next()) {
         (Some(_), Some(_)) => return Err(Denied::NoHost),
-        (Some(value), None) => value.to_str().map_err(|_| Denied::NoHost)?,
-        (None, _) => uri.authority().ok_or(Denied::NoHost)?.as_str(),
+        (Some(value), None) => Some(value.to_str().map_err(|_| Denied::NoHost)?),
+        (None, _) => None,
     };
+    // A target that names a host goes before `Host` (RFC 9112 §3.2.2). Where both are there, both
+    // must be ours.
+    let target = uri.authority().map(http::uri::Authority::as_str);
+    if host.is_none() && target.is_none() {
+        return Err(Denied::NoHost);
+    }
+    host.into_iter().chain(target).try_for_each(|host| is_ours(config, host))
+}
+
+fn is_ours(config: &Config, host: &str) -> Result<(), Denied> {
     let name = without_port(host).ok_or(Denied::NoHost)?;
     let listed = |allowed: &str| allowed.eq_ignore_ascii_case(name);
     let passes = name.parse::<IpAddr>().is_ok()
