@@ -286,6 +286,12 @@ impl Lease {
         Self { app: Arc::clone(app), id, estimate, sent: false, open: true }
     }
 
+    /// For what costs nothing and takes no slot: settles nothing.
+    pub fn none(app: &Arc<App>) -> Self {
+        let (id, estimate) = (LeaseId(u64::MAX), Tokens::default());
+        Self { app: Arc::clone(app), id, estimate, sent: false, open: false }
+    }
+
     /// From now on the attempt may cost something.
     pub fn sent(&mut self) {
         self.sent = true;

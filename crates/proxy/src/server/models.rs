@@ -6,8 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode};
-use saros_core::meter::{Bill, Tokens};
-use saros_core::pool::{Admission, Ask, Outcome};
+use saros_core::pool::{Standing, State};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -16,11 +15,10 @@ use crate::server::app::{App, Lease};
 use crate::server::attempt::{self, Attempted, Outgoing};
 use crate::server::conclude::KEY_LABEL;
 use crate::server::reply::Out;
+use crate::upstream::key::Key;
 
 /// The list is asked for at most this often.
 const WARM: Duration = Duration::from_secs(60);
-/// A silent service is not asked again for this long.
-const QUIET: Duration = Duration::from_secs(5);
 /// How long the service may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A list longer than this is not one.
@@ -34,7 +32,6 @@ pub struct Models(Mutex<Shelf>);
 struct Shelf {
     list: Option<List>,
     asked: Option<Instant>,
-    failed: bool,
 }
 
 #[derive(Clone)]
@@ -48,12 +45,10 @@ struct List {
 pub async fn models(app: &Arc<App>) -> Response<Out> {
     let mut shelf = app.models.0.lock().await;
     let now = Instant::now();
-    let rest = if shelf.failed { QUIET } else { WARM };
-    let due = shelf.asked.is_none_or(|asked| now.saturating_duration_since(asked) >= rest);
+    let due = shelf.asked.is_none_or(|asked| now.saturating_duration_since(asked) >= WARM);
     if due {
         let fetched = tokio::time::timeout(PATIENCE, fetch(app)).await.ok().flatten();
         shelf.asked = Some(now);
-        shelf.failed = fetched.is_none();
         if fetched.is_some() {
             shelf.list = fetched;
         }
@@ -67,12 +62,8 @@ pub async fn models(app: &Arc<App>) -> Response<Out> {
 }
 
 async fn fetch(app: &Arc<App>) -> Option<List> {
-    // A route without format: one attempt, and nobody is blamed.
-    let ask = Ask { model: None, format: None, session: None, warm: false, body_bytes: 0 };
-    let mut ticket = app.enter();
-    let Admission::Go(grant) = ticket.admit(&ask).await else { return None };
-    let key = app.key(grant.key)?;
-    let mut lease = Lease::new(app, grant.lease, Tokens::default());
+    let key = source(app)?;
+    let mut lease = Lease::none(app);
     let session = HeaderValue::from_str(&saros_wire::head::session_id("models", 0)).ok();
     let out = Outgoing {
         method: Method::GET,
@@ -96,7 +87,6 @@ async fn fetch(app: &Arc<App>) -> Option<List> {
         }
     }
     answer.finish();
-    lease.settle(Outcome::Served(Bill::NOTHING));
     let is_list = serde_json::from_slice::<Listed>(&body).is_ok_and(|list| !list.data.is_empty());
     let content_type = parts.headers.get(CONTENT_TYPE).cloned().unwrap_or(JSON);
     (parts.status == StatusCode::OK && is_list).then(|| List {
@@ -104,6 +94,16 @@ async fn fetch(app: &Arc<App>) -> Option<List> {
         content_type,
         label: key.label_value.clone(),
     })
+}
+
+/// Whom to ask: the list costs nothing and is the same for all, so it takes no slot and no turn, and
+/// an account that is out of quota may be asked as well. Only a dead key is left alone.
+fn source(app: &App) -> Option<&Arc<Key>> {
+    let standings = app.pool().standings(app.clock.now());
+    let usable = |standing: &&Standing| matches!(standing.state, State::Ready | State::Trial);
+    let alive = |standing: &&Standing| standing.state != State::Dead;
+    let best = standings.iter().find(usable).or_else(|| standings.iter().find(alive))?;
+    app.key(best.key)
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
