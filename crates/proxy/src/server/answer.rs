@@ -1,8 +1,11 @@
 //! Every request's first and last step: the guard, the route, and what every answer carries.
 
+use std::future::{Future, poll_fn};
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, UPGRADE};
 use http::{Method, Request, Response, StatusCode, request};
@@ -31,7 +34,18 @@ pub async fn answer(app: Arc<App>, peer: IpAddr, request: Request<Incoming>) -> 
     let origin = allowed_origin(&app, &parts.headers);
     let preflight = parts.method == Method::OPTIONS;
     let asked = preflight.then(|| parts.headers.clone());
-    let mut response = guarded(&app, peer, parts, body, id, active).await;
+    let route = route(&parts.method, &parts.uri);
+    let format = if let Route::Proxied { format, .. } = &route { *format } else { None };
+    let mut answering = pin!(guarded(&app, peer, parts, body, route, id, active));
+    let mut response = poll_fn(|cx| match answering.as_mut().poll(cx) {
+        // Time is up at shutdown, and the answer has not begun.
+        Poll::Pending if app.cutting.load(Ordering::Relaxed) => {
+            app.was_cut.store(true, Ordering::Relaxed);
+            Poll::Ready(stopping().answer(format))
+        }
+        polled => polled,
+    })
+    .await;
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
@@ -56,25 +70,23 @@ async fn guarded(
     peer: IpAddr,
     parts: request::Parts,
     body: Incoming,
+    route: Route,
     id: &str,
     active: Active,
 ) -> Response<Out> {
-    let route = route(&parts.method, &parts.uri);
     let format = if let Route::Proxied { format, .. } = &route { *format } else { None };
     if let Err(denied) = check(app, &parts, &route) {
         return refuse(denied, format);
     }
     if app.draining.load(Ordering::Relaxed) && !matches!(route, Route::Health | Route::Ready) {
-        return Own::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            Kind::Overloaded,
-            "The proxy is shutting down, try again later",
-        )
-        .retry_after(2)
-        .answer(format);
+        return stopping().answer(format);
     }
     match route {
-        Route::Health => health::health(app, is_trusted(app, peer, &parts.headers)),
+        Route::Health => {
+            // This request is not one of those that it counts.
+            drop(active);
+            health::health(app, is_trusted(app, peer, &parts.headers))
+        }
         Route::Ready => health::ready(app),
         Route::Root => health::root(app),
         // Boxed: rare, and would make every request's state larger.
@@ -102,6 +114,11 @@ async fn guarded(
              /v1/chat/completions.",
         ),
     }
+}
+
+fn stopping() -> Own {
+    let message = "The proxy is shutting down, try again later";
+    Own::new(StatusCode::SERVICE_UNAVAILABLE, Kind::Overloaded, message).retry_after(2)
 }
 
 fn check(app: &App, parts: &request::Parts, route: &Route) -> Result<(), Denied> {

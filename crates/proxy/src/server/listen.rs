@@ -1,11 +1,12 @@
 //! Accepting connections, and ending them.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::Context;
 use std::time::Duration;
 
 use hyper::service::service_fn;
@@ -19,7 +20,6 @@ use tokio::sync::futures::OwnedNotified;
 use crate::runtime::Tasks;
 use crate::server::answer::answer;
 use crate::server::app::App;
-use crate::server::reply::{Out, Own};
 
 /// Connections at once; more wait in the kernel's queue.
 pub const CONNECTIONS: usize = 4_096;
@@ -77,8 +77,8 @@ where
     async move {
         let service = service_fn(|request| {
             // Boxed, so that an idle or streaming connection does not hold a request's whole state.
-            let answering = Box::pin(answer(Arc::clone(&app), peer, request));
-            Cuttable { app: Arc::clone(&app), answering }
+            let answering = answer(Arc::clone(&app), peer, request);
+            Box::pin(async move { Ok::<_, Infallible>(answering.await) })
         });
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
@@ -96,32 +96,6 @@ where
             })
             .await,
         );
-    }
-}
-
-/// A request that can be told to end before its answer has begun.
-struct Cuttable<F> {
-    app: Arc<App>,
-    answering: Pin<Box<F>>,
-}
-
-impl<F: Future<Output = http::Response<Out>>> Future for Cuttable<F> {
-    type Output = Result<http::Response<Out>, std::convert::Infallible>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Poll::Ready(response) = self.answering.as_mut().poll(cx) {
-            return Poll::Ready(Ok(response));
-        }
-        if !self.app.cutting.load(Ordering::Relaxed) {
-            return Poll::Pending;
-        }
-        self.app.was_cut.store(true, Ordering::Relaxed);
-        let own = Own::new(
-            http::StatusCode::SERVICE_UNAVAILABLE,
-            saros_wire::reply::Kind::Overloaded,
-            "The proxy is shutting down, try again later",
-        );
-        Poll::Ready(Ok(own.retry_after(2).answer(None)))
     }
 }
 
