@@ -12,8 +12,10 @@
 )]
 
 mod bodies;
+mod endpoints;
 mod fault_day;
 mod faults;
+mod guard;
 mod headers;
 mod network;
 mod own_answers;

@@ -211,6 +211,12 @@ impl Stage {
         self.wait(Duration::from_millis(1)).await;
     }
 
+    /// The same, once what was dropped has been noticed.
+    pub(crate) async fn assert_idle_soon(&self) {
+        self.seconds(1).await;
+        self.assert_idle().await;
+    }
+
     /// Nothing runs any more, at either side.
     pub(crate) async fn assert_idle(&self) {
         self.settle().await;
