@@ -6,8 +6,10 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stdout,
     reason = "helpers of tests: a failure here is a failed test"
 )]
 
@@ -22,6 +24,9 @@ mod own_answers;
 mod relay;
 mod replay;
 mod rotation;
+mod secrets;
 mod sessions;
+mod shutdown;
+mod sockets;
 mod sse;
 mod stage;

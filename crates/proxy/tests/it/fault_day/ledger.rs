@@ -162,7 +162,8 @@ impl Ledger {
         for (key, entry) in &self.attempts {
             let now = entry.at_ms;
             if let Some(known) = self.refuses(key, entry.model.as_deref(), now, 0) {
-                wasted.push(format!("{} {key} {:?}: {known:?}", time(now), entry.model));
+                let (why, until) = (&known.why, time(known.until));
+                wasted.push(format!("{} {key} {:?}: {why} until {until}", time(now), entry.model));
             }
         }
         println!("{} refusals that held for a while", self.known.len());
