@@ -4,7 +4,7 @@
 //! back and forth. So `now` runs on the monotonic clock and is anchored anew only when the two have
 //! drifted apart by more than [`DRIFT`]: a jump forward then means that the machine slept.
 
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use saros_core::time::Millis;
@@ -16,14 +16,10 @@ pub const DRIFT: i64 = 5_000;
 
 /// See the module documentation.
 pub struct Clock {
-    anchor: Mutex<Anchor>,
+    began: Instant,
+    /// Wall time at `began`, as anchored last.
+    anchor: AtomicI64,
     wall: Box<dyn Fn() -> Millis + Send + Sync>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Anchor {
-    wall: Millis,
-    monotonic: Instant,
 }
 
 /// What [`Clock::check`] found.
@@ -46,31 +42,40 @@ impl Clock {
 
     /// A clock over another source of wall time, for tests.
     pub fn new(wall: impl Fn() -> Millis + Send + Sync + 'static) -> Self {
-        let anchor = Anchor { wall: wall(), monotonic: Instant::now() };
-        Self { anchor: Mutex::new(anchor), wall: Box::new(wall) }
+        let anchor = AtomicI64::new(wall().0);
+        Self { began: Instant::now(), anchor, wall: Box::new(wall) }
     }
 
     /// Now.
     pub fn now(&self) -> Millis {
-        let anchor = *self.anchor.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let elapsed = Instant::now().saturating_duration_since(anchor.monotonic);
-        anchor.wall.plus(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
+        self.at(Instant::now())
+    }
+
+    /// The time at a moment that was read from the monotonic clock.
+    pub fn at(&self, moment: Instant) -> Millis {
+        Millis(self.anchor.load(Ordering::Relaxed)).plus(self.elapsed(moment))
+    }
+
+    fn elapsed(&self, moment: Instant) -> i64 {
+        let elapsed = moment.saturating_duration_since(self.began);
+        // Not `as_millis`, which divides 128-bit numbers.
+        let seconds = i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX);
+        seconds.saturating_mul(1_000).saturating_add(i64::from(elapsed.subsec_millis()))
     }
 
     /// Whether it and wall time have drifted apart, so that [`Clock::check`] would anchor it anew.
-    pub fn has_drifted(&self) -> bool {
-        (self.wall)().since(self.now()).abs() > DRIFT
+    pub fn has_drifted(&self, moment: Instant) -> bool {
+        (self.wall)().since(self.at(moment)).abs() > DRIFT
     }
 
     /// Compares with wall time and anchors anew when they have drifted apart.
     pub fn check(&self) -> Option<Jump> {
-        let wall = (self.wall)();
-        let drift = wall.since(self.now());
+        let (wall, moment) = ((self.wall)(), Instant::now());
+        let drift = wall.since(self.at(moment));
         if drift.abs() <= DRIFT {
             return None;
         }
-        *self.anchor.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
-            Anchor { wall, monotonic: Instant::now() };
+        self.anchor.store(wall.plus(-self.elapsed(moment)).0, Ordering::Relaxed);
         let span = Duration::from_millis(drift.unsigned_abs());
         Some(if drift > 0 { Jump::Forward(span) } else { Jump::Back(span) })
     }
@@ -78,8 +83,6 @@ impl Clock {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicI64, Ordering};
-
     use super::*;
 
     static WALL: AtomicI64 = AtomicI64::new(1_000_000);

@@ -5,15 +5,16 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::runtime::Tasks;
 use crate::server::app::App;
 use crate::server::shutdown::Ended;
+use crate::upstream::connections::ROUND;
 use crate::upstream::dial::Dial;
 
 pub mod answer;
@@ -35,9 +36,6 @@ pub mod route;
 pub mod serve;
 pub mod session;
 pub mod shutdown;
-
-/// How often clocks are compared and idle connections looked through.
-const ROUNDS: Duration = Duration::from_secs(5);
 
 /// Serves until `stop` resolves, then drains; `hurry` resolves when a second signal asks to end at
 /// once.
@@ -61,7 +59,7 @@ pub async fn run(
 
 /// Ticks the pool when it is due, and watches the clock. Never ends.
 pub async fn keep_house(app: &Arc<App>) {
-    let mut rounds = tokio::time::interval(ROUNDS);
+    let mut rounds = tokio::time::interval(ROUND);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -72,7 +70,7 @@ pub async fn keep_house(app: &Arc<App>) {
 }
 
 fn round(app: &App) {
-    app.mind_the_clock();
+    app.mind_the_clock(Instant::now());
     for key in app.keys() {
         key.connections.sweep();
     }

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use memchr::memchr;
 use memchr::memmem::Finder;
 use saros_core::format::Format;
-use xxhash_rust::xxh3::xxh3_128_with_seed;
+use xxhash_rust::xxh3::xxh3_128;
 
 use self::opening::Opening;
 use crate::json::{self, Cursor};
@@ -103,19 +103,14 @@ pub fn read(body: &[u8], format: Format, depth: Depth) -> Head {
 /// of OpenCode's own ids. `client` keeps the conversations of different clients apart that happen
 /// to open with the same words.
 pub fn session_id(client: &str, opening: u128) -> String {
-    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let mut identity = opening.to_le_bytes().to_vec();
-    identity.extend_from_slice(client.as_bytes());
+    const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    let identity = opening ^ xxh3_128(client.as_bytes());
+    let digest = xxh3_128(&identity.to_le_bytes());
     let mut id = String::with_capacity(30);
     id.push_str("ses_");
-    // 62¹³ is less than 2¹²⁸, so each digest yields thirteen digits.
-    for seed in [1, 2] {
-        let mut digest = xxh3_128_with_seed(&identity, seed);
-        for _ in 0..13 {
-            let digit = usize::try_from(digest % 62).ok().and_then(|digit| DIGITS.get(digit));
-            id.push(char::from(*digit.unwrap_or(&b'0')));
-            digest /= 62;
-        }
+    for place in 0..26 {
+        let digit = (digest >> (5 * place)) as usize % DIGITS.len();
+        id.push(char::from(DIGITS.get(digit).copied().unwrap_or(b'0')));
     }
     id
 }

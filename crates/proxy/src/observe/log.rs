@@ -180,9 +180,9 @@ impl Log {
 }
 
 /// Writes a record of a request to the log of the process, if there is one.
-pub fn request(record: &RequestRecord) {
+pub fn request(record: RequestRecord) {
     if let Some(log) = LOG.get() {
-        log.request(record.clone());
+        log.request(record);
     }
 }
 

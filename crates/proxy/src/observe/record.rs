@@ -7,6 +7,7 @@ use std::time::Duration;
 use saros_core::fault::FaultKind;
 use saros_core::format::Format;
 use saros_core::meter::Tokens;
+use uuid::Uuid;
 
 use crate::observe::log;
 use crate::observe::log::line::Line;
@@ -15,7 +16,7 @@ use crate::observe::log::line::Line;
 #[derive(Debug, Clone)]
 pub struct RequestRecord {
     /// The request id that the client saw.
-    pub id: Box<str>,
+    pub id: Uuid,
     /// The dialect.
     pub format: Option<Format>,
     /// The model.
@@ -71,9 +72,9 @@ impl End {
 
 impl RequestRecord {
     /// A record that knows only its id.
-    pub fn new(id: &str) -> Self {
+    pub fn new(id: Uuid) -> Self {
         Self {
-            id: id.into(),
+            id,
             format: None,
             model: None,
             label: None,
@@ -91,13 +92,14 @@ impl RequestRecord {
     }
 
     /// Writes it to the log.
-    pub fn log(&self) {
+    pub fn log(self) {
         log::request(self);
     }
 
     /// Adds everything that is known to a line.
     pub fn fields(&self, line: &mut Line<'_>) {
-        line.word("id", &self.id);
+        let mut id = [0; uuid::fmt::Hyphenated::LENGTH];
+        line.word("id", self.id.hyphenated().encode_lower(&mut id));
         if let Some(status) = self.status {
             line.plain("status", status);
         }
@@ -168,10 +170,10 @@ mod tests {
 
     #[test]
     fn shows_what_is_known_and_leaves_out_the_rest() {
-        let mut record = RequestRecord::new("0199-1");
+        let mut record = RequestRecord::new(Uuid::from_u128(1));
         assert_eq!(
             shown(&record, Form::Json),
-            "{\"level\":30,\"time\":0,\"msg\":\"Request\",\"id\":\"0199-1\",\"attempts\":0,\
+            "{\"level\":30,\"time\":0,\"msg\":\"Request\",\"id\":\"00000000-0000-0000-0000-000000000001\",\"attempts\":0,\
              \"durationMs\":0.0,\"bytesIn\":0,\"bytesOut\":0,\"end\":\"complete\"}\n"
         );
         record.status = Some(200);
@@ -190,7 +192,7 @@ mod tests {
         assert_eq!(
             value,
             serde_json::json!({
-                "level": 30, "time": 0, "msg": "Request", "id": "0199-1", "status": 200,
+                "level": 30, "time": 0, "msg": "Request", "id": "00000000-0000-0000-0000-000000000001", "status": 200,
                 "format": "messages", "model": "glm-5.2 \"x\"", "label": "home", "attempts": 2,
                 "ttfbMs": 12.3, "durationMs": 1_234_567.0, "bytesIn": 0, "bytesOut": 0,
                 "inputTokens": 1, "cachedTokens": 2, "cacheWriteTokens": 3, "outputTokens": 4,
@@ -199,7 +201,10 @@ mod tests {
         );
         let readable = shown(&record, Form::Readable { colors: false });
         assert!(
-            readable.contains("Request id=0199-1 status=200 format=messages model=\"glm-5.2"),
+            readable.contains(
+                "Request id=00000000-0000-0000-0000-000000000001 status=200 format=messages \
+                 model=\"glm-5.2"
+            ),
             "{readable}"
         );
     }

@@ -94,35 +94,29 @@ mod tests {
     fn appends_and_begins_anew() {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("a/b");
-        let add = |log: &mut RequestLog, id: &str| {
-            log.add(Millis(7), &RequestRecord::new(id));
+        let add = |log: &mut RequestLog, id: u128| {
+            log.add(Millis(7), &RequestRecord::new(uuid::Uuid::from_u128(id)));
             log.flush();
         };
-        let ids = |name: &str| -> Vec<String> {
+        let ids = |name: &str| -> Vec<u128> {
             let text = fs::read_to_string(state.join(name)).unwrap_or_default();
             let id = |line: &str| {
                 let value: serde_json::Value = serde_json::from_str(line).unwrap();
-                value["id"].as_str().unwrap().to_owned()
+                value["id"].as_str().unwrap().parse::<uuid::Uuid>().unwrap().as_u128()
             };
             text.lines().map(id).collect()
         };
-        let mut log = RequestLog::open_with(&state, 150).unwrap();
-        add(&mut log, "a");
+        let mut log = RequestLog::open_with(&state, 200).unwrap();
+        add(&mut log, 1);
         drop(log);
-        let mut log = RequestLog::open_with(&state, 150).unwrap();
-        add(&mut log, "b");
-        assert_eq!(ids("requests.jsonl"), ["a", "b"]);
-        add(&mut log, "c");
-        assert_eq!(
-            (ids("requests.jsonl.1"), ids("requests.jsonl")),
-            (vec!["a".into(), "b".into()], vec!["c".to_owned()])
-        );
-        add(&mut log, "d");
-        add(&mut log, "e");
-        assert_eq!(
-            (ids("requests.jsonl.1"), ids("requests.jsonl")),
-            (vec!["c".into(), "d".into()], vec!["e".to_owned()])
-        );
+        let mut log = RequestLog::open_with(&state, 200).unwrap();
+        add(&mut log, 2);
+        assert_eq!(ids("requests.jsonl"), [1, 2]);
+        add(&mut log, 3);
+        assert_eq!((ids("requests.jsonl.1"), ids("requests.jsonl")), (vec![1, 2], vec![3]));
+        add(&mut log, 4);
+        add(&mut log, 5);
+        assert_eq!((ids("requests.jsonl.1"), ids("requests.jsonl")), (vec![3, 4], vec![5]));
     }
 
     #[cfg(unix)]

@@ -12,6 +12,7 @@ use http::{Method, Request, Response, StatusCode, request};
 use hyper::body::Incoming;
 use saros_core::format::Format;
 use saros_wire::reply::Kind;
+use tokio::time::Instant;
 
 use crate::observe::record::RequestRecord;
 use crate::server::app::{Active, App};
@@ -26,17 +27,18 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-proxy-request-id");
 /// Answers one request.
 pub async fn answer(app: Arc<App>, peer: IpAddr, request: Request<Incoming>) -> Response<Out> {
     // The first request after a sleep must not meet the connections from before it.
-    app.mind_the_clock();
-    let active = Active::new(&app);
-    let mut id = [0; uuid::fmt::Hyphenated::LENGTH];
-    let id = &*app.ids.next(app.clock.now()).hyphenated().encode_lower(&mut id);
+    let moment = Instant::now();
+    app.mind_the_clock(moment);
+    let id = app.ids.next(app.clock.at(moment));
+    let mut journal = Journal::new(RequestRecord::new(id), moment, Active::new(&app));
     let (parts, body) = request.into_parts();
     let origin = allowed_origin(&app, &parts.headers);
     let preflight = parts.method == Method::OPTIONS;
     let asked = preflight.then(|| parts.headers.clone());
     let route = route(&parts.method, &parts.uri);
     let format = if let Route::Proxied { format, .. } = &route { *format } else { None };
-    let mut answering = pin!(guarded(&app, peer, parts, body, route, id, active));
+    journal.record.format = format;
+    let mut answering = pin!(guarded(&app, peer, parts, body, route, journal));
     let mut response = poll_fn(|cx| match answering.as_mut().poll(cx) {
         // Time is up at shutdown, and the answer has not begun.
         Poll::Pending if app.cutting.load(Ordering::Relaxed) => {
@@ -47,7 +49,8 @@ pub async fn answer(app: Arc<App>, peer: IpAddr, request: Request<Incoming>) -> 
     })
     .await;
     let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(id) {
+    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+    if let Ok(id) = HeaderValue::from_str(id.hyphenated().encode_lower(&mut text)) {
         headers.insert(REQUEST_ID, id);
     }
     if let Some(origin) = origin {
@@ -71,37 +74,36 @@ async fn guarded(
     parts: request::Parts,
     body: Incoming,
     route: Route,
-    id: &str,
-    active: Active,
+    journal: Journal,
 ) -> Response<Out> {
-    let format = if let Route::Proxied { format, .. } = &route { *format } else { None };
+    let format = journal.record.format;
     if let Err(denied) = check(app, &parts, &route) {
-        return refuse(denied, format);
+        return serve::ours(journal, refuse(denied, format));
     }
     if app.draining.load(Ordering::Relaxed) && !matches!(route, Route::Health | Route::Ready) {
-        return stopping().answer(format);
+        return serve::ours(journal, stopping().answer(format));
     }
-    match route {
-        Route::Health => {
-            // This request is not one of those that it counts.
-            drop(active);
-            health::health(app, is_trusted(app, peer, &parts.headers))
+    let response = match route {
+        Route::Health | Route::Ready => {
+            // Asked for by machines all day: not written down, and not one of those it counts.
+            drop(journal.silence());
+            return if route == Route::Ready {
+                health::ready(app)
+            } else {
+                health::health(app, is_trusted(app, peer, &parts.headers))
+            };
         }
-        Route::Ready => health::ready(app),
         Route::Root => health::root(app),
         // Boxed: rare, and would make every request's state larger.
         Route::Models => Box::pin(models::models(app)).await,
         _ if parts.method == Method::OPTIONS => empty(StatusCode::NO_CONTENT),
+        Route::Proxied { format, below_v1 } => {
+            return serve::proxied(app, parts, body, format, below_v1, journal).await;
+        }
         Route::CountTokens => not_found(
             Some(Format::Messages),
             "The service cannot count tokens. Estimate them in the client.",
         ),
-        Route::Proxied { format, below_v1 } => {
-            let mut record = RequestRecord::new(id);
-            record.format = format;
-            let journal = Journal::new(record, active);
-            serve::proxied(app, parts, body, format, below_v1, journal).await
-        }
         Route::Odd => Own::new(
             StatusCode::BAD_REQUEST,
             Kind::InvalidRequest,
@@ -113,7 +115,8 @@ async fn guarded(
             "Nothing here. The service is reached below /zen/go/v1/ and /v1/, for example POST \
              /v1/chat/completions.",
         ),
-    }
+    };
+    serve::ours(journal, response)
 }
 
 fn stopping() -> Own {

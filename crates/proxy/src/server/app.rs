@@ -8,6 +8,7 @@ use saros_core::fault::Fault;
 use saros_core::id::{KeyId, LeaseId, TicketId, UpstreamId};
 use saros_core::meter::{Bill, Tokens};
 use saros_core::pool::{Admission, Ask, Effects, Notice, Outcome, Pool, Roster, Rules, Trail};
+use saros_core::time::Millis;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -115,8 +116,9 @@ impl App {
 
     /// A place in the pool.
     pub fn enter(self: &Arc<Self>) -> Ticket {
-        let trail = self.pool().enter(self.clock.now());
-        Ticket { app: Arc::clone(self), trail, waited: false }
+        let now = self.clock.now();
+        let trail = self.pool().enter(now);
+        Ticket { app: Arc::clone(self), trail, fresh: Some(now), waited: false }
     }
 
     /// Housekeeping; see [`Pool::tick`].
@@ -127,8 +129,8 @@ impl App {
 
     /// Compares clocks. After a jump open connections are dead, whatever they look like, and what
     /// the pool remembers is seen in the new time.
-    pub fn mind_the_clock(&self) {
-        if !self.clock.has_drifted() {
+    pub fn mind_the_clock(&self, moment: Instant) {
+        if !self.clock.has_drifted(moment) {
             return;
         }
         // In the old time first: a clock that was set back then moves everything by the same span.
@@ -159,8 +161,8 @@ impl App {
         }
     }
 
-    fn settle(&self, lease: LeaseId, outcome: Outcome) {
-        let effects = self.pool().settle(lease, outcome, self.clock.now());
+    fn settle(&self, lease: LeaseId, outcome: Outcome, now: Millis) {
+        let effects = self.pool().settle(lease, outcome, now);
         self.carry_out(effects);
     }
 
@@ -182,7 +184,7 @@ impl App {
     fn tell(&self, notice: &Notice) {
         let now = self.clock.now();
         let label = |id: &KeyId| self.key(*id).map_or("(removed)", |key| &*key.label);
-        let seconds = |until: saros_core::time::Millis| (until.since(now).max(0) + 999) / 1000;
+        let seconds = |until: Millis| (until.since(now).max(0) + 999) / 1000;
         match notice {
             Notice::Dead { key, why, until } => tracing::error!(
                 key = label(key),
@@ -230,6 +232,8 @@ pub struct Ticket {
     app: Arc<App>,
     /// What has been tried.
     pub trail: Trail,
+    /// The time, if it was read just now.
+    fresh: Option<Millis>,
     waited: bool,
 }
 
@@ -238,8 +242,8 @@ impl Ticket {
     pub async fn admit(&mut self, ask: &Ask) -> Admission {
         loop {
             let (admission, effects) = {
-                let mut pool = self.app.pool();
-                pool.admit(ask, &self.trail, self.app.clock.now())
+                let now = self.fresh.take().unwrap_or_else(|| self.app.clock.now());
+                self.app.pool().admit(ask, &self.trail, now)
             };
             self.app.carry_out(effects);
             let Admission::Wait { until } = admission else { return admission };
@@ -261,7 +265,10 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if self.waited {
+        if !self.waited {
+            return;
+        }
+        {
             let mut waiters = self.app.waiters.lock().unwrap_or_else(PoisonError::into_inner);
             waiters.remove(&self.trail.ticket);
         }
@@ -298,21 +305,21 @@ impl Lease {
     }
 
     /// A 2xx's headers came.
-    pub fn answered(&self) {
-        let effects = self.app.pool().answered(self.id, self.app.clock.now());
+    pub fn answered(&self, moment: Instant) {
+        let effects = self.app.pool().answered(self.id, self.app.clock.at(moment));
         self.app.carry_out(effects);
     }
 
     /// The attempt ended so. Only the first word counts.
-    pub fn settle(&mut self, outcome: Outcome) {
+    pub fn settle(&mut self, outcome: Outcome, moment: Instant) {
         if std::mem::take(&mut self.open) {
-            self.app.settle(self.id, outcome);
+            self.app.settle(self.id, outcome, self.app.clock.at(moment));
         }
     }
 
     /// The attempt failed before the first byte of a 2xx.
     pub fn faulted(mut self, fault: Fault) {
-        self.settle(Outcome::Faulted(fault));
+        self.settle(Outcome::Faulted(fault), Instant::now());
     }
 
     /// The most that the attempt can have cost.
@@ -324,7 +331,9 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let bill = if self.sent { Bill::at_most(self.estimate) } else { Bill::NOTHING };
-        self.settle(Outcome::Abandoned(bill));
+        if self.open {
+            self.settle(Outcome::Abandoned(bill), Instant::now());
+        }
     }
 }
 

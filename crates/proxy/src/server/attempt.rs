@@ -1,5 +1,6 @@
 //! One try of a request against one account.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -31,7 +32,7 @@ pub struct Outgoing {
     /// The dialect, `None` for unknown routes.
     pub format: Option<Format>,
     /// The path below `/v1/`, with its query.
-    pub below_v1: String,
+    pub below_v1: Cow<'static, str>,
     /// The client's headers.
     pub headers: HeaderMap,
     /// The session id to send; `None` when the client's own `x-opencode-session` passes.

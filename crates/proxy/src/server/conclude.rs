@@ -8,6 +8,7 @@ use saros_core::fault::{FaultKind, Window};
 use saros_core::pool::{Ask, Refusal};
 use saros_core::time::{HOUR, Millis};
 use saros_wire::reply::Kind;
+use tokio::time::Instant;
 
 use crate::catalogue;
 use crate::config::OnExhausted;
@@ -86,7 +87,8 @@ fn held(app: &Arc<App>, answer: HeldAnswer) -> Response<Out> {
         }
         Some(rest) => {
             let journal = Journal::silent(Active::new(app));
-            let relay = Relay::new(app, rest, Meter::Off, None, journal).first(body);
+            let relay =
+                Relay::new(app, rest, Meter::Off, None, journal, Instant::now()).first(body);
             Out::Relay(Box::new(relay))
         }
     };

@@ -4,8 +4,9 @@ use http::StatusCode;
 use saros_core::fault::FaultKind;
 use saros_wire::usage::Reading;
 use tokio::time::Instant;
+use uuid::Uuid;
 
-use crate::observe::record::RequestRecord;
+use crate::observe::record::{End, RequestRecord};
 use crate::server::app::Active;
 
 /// A request's record in the making; writes it when finished or dropped.
@@ -19,20 +20,26 @@ pub struct Journal {
 
 impl Journal {
     /// Begins with what is known at the start.
-    pub fn new(record: RequestRecord, active: Active) -> Self {
-        Self { record, started: Instant::now(), written: false, _active: active }
+    pub fn new(record: RequestRecord, started: Instant, active: Active) -> Self {
+        Self { record, started, written: false, _active: active }
     }
 
-    /// A journal that writes nothing: its request is written down already.
+    /// A journal that writes nothing, for a request that is written down already.
     pub fn silent(active: Active) -> Self {
-        let record = RequestRecord::new("");
-        Self { record, started: Instant::now(), written: true, _active: active }
+        Self::new(RequestRecord::new(Uuid::nil()), Instant::now(), active).silence()
+    }
+
+    /// Writes nothing.
+    #[must_use]
+    pub fn silence(mut self) -> Self {
+        self.written = true;
+        self
     }
 
     /// The head of the answer goes to the client now.
-    pub fn answering(&mut self, status: StatusCode) {
+    pub fn answering(&mut self, status: StatusCode, moment: Instant) {
         self.record.status = Some(status.as_u16());
-        self.record.ttfb = Some(self.started.elapsed_saturating());
+        self.record.ttfb = Some(moment.saturating_duration_since(self.started));
     }
 
     /// What the answer said that it cost.
@@ -43,25 +50,24 @@ impl Journal {
     /// Upstream broke off after it had begun.
     pub fn cut(&mut self, kind: FaultKind) {
         self.record.fault = Some(kind);
-        self.record.end = crate::observe::record::End::Cut;
+        self.record.end = End::Cut;
     }
 
     /// We broke off, shutting down.
     pub fn stopped(&mut self) {
-        self.record.end = crate::observe::record::End::Stopped;
+        self.record.end = End::Stopped;
     }
 
     /// The client broke off.
-    pub fn client_gone(&mut self) {
-        self.record.end = crate::observe::record::End::ClientGone;
-        self.finish();
+    pub fn left(&mut self) {
+        self.record.end = End::ClientGone;
     }
 
     /// Writes the record.
-    pub fn finish(&mut self) {
+    pub fn finish(&mut self, moment: Instant) {
         if !std::mem::replace(&mut self.written, true) {
-            self.record.duration = self.started.elapsed_saturating();
-            self.record.log();
+            self.record.duration = moment.saturating_duration_since(self.started);
+            std::mem::replace(&mut self.record, RequestRecord::new(Uuid::nil())).log();
         }
     }
 }
@@ -69,17 +75,8 @@ impl Journal {
 impl Drop for Journal {
     fn drop(&mut self) {
         if !self.written {
-            self.client_gone();
+            self.left();
+            self.finish(Instant::now());
         }
-    }
-}
-
-trait ElapsedSaturating {
-    fn elapsed_saturating(self) -> std::time::Duration;
-}
-
-impl ElapsedSaturating for Instant {
-    fn elapsed_saturating(self) -> std::time::Duration {
-        Instant::now().saturating_duration_since(self)
     }
 }

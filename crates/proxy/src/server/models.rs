@@ -68,7 +68,7 @@ async fn fetch(app: &Arc<App>) -> Option<List> {
     let out = Outgoing {
         method: Method::GET,
         format: None,
-        below_v1: "models".to_owned(),
+        below_v1: "models".into(),
         headers: HeaderMap::new(),
         session,
         body: Bytes::new(),

@@ -43,7 +43,8 @@ pub struct Relay {
     remaining: Option<u64>,
     last_byte: Instant,
     patience: Duration,
-    idle: Pin<Box<Sleep>>,
+    /// Runs while we wait; most short answers never do.
+    idle: Option<Pin<Box<Sleep>>>,
     end: Option<End>,
 }
 
@@ -113,9 +114,9 @@ impl Relay {
         meter: Meter,
         lease: Option<Lease>,
         journal: Journal,
+        now: Instant,
     ) -> Self {
         let patience = app.config.stream_idle_timeout;
-        let now = Instant::now();
         Self {
             app: Arc::clone(app),
             remaining: answer.length(),
@@ -126,7 +127,7 @@ impl Relay {
             first: None,
             last_byte: now,
             patience,
-            idle: Box::pin(tokio::time::sleep_until(now + patience)),
+            idle: None,
             end: None,
         }
     }
@@ -209,12 +210,13 @@ impl Relay {
             return false;
         }
         // The timer is set anew only when it has run out, so that most pieces cost it nothing.
-        while self.idle.as_mut().poll(cx).is_ready() {
-            let deadline = self.last_byte + self.patience;
+        let deadline = self.last_byte + self.patience;
+        let idle = self.idle.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        while idle.as_mut().poll(cx).is_ready() {
             if deadline <= Instant::now() {
                 return false;
             }
-            self.idle.as_mut().reset(deadline);
+            idle.as_mut().reset(deadline);
         }
         true
     }
@@ -246,7 +248,6 @@ impl Relay {
         self.end = Some(End::Clean);
         self.answer.finish();
         self.settle(Outcome::Served);
-        self.journal.finish();
     }
 
     /// Upstream broke off: the client hears of it in its own format, never as a clean end.
@@ -270,16 +271,17 @@ impl Relay {
     }
 
     fn settle(&mut self, outcome: impl FnOnce(Bill) -> Outcome) {
+        let moment = Instant::now();
         let reading = self.meter.reading();
         self.journal.metered(&reading);
         if let Some(mut lease) = self.lease.take() {
             let bill = bill(&reading, lease.estimate());
-            lease.settle(outcome(bill));
+            lease.settle(outcome(bill), moment);
         }
+        self.journal.finish(moment);
     }
 
     fn end_with(&mut self, message: &str, batch: &mut Batch) {
-        self.journal.finish();
         self.end = Some(match &self.meter {
             Meter::Stream(watch, _) if watch.terminal() || watch.failed() => End::Clean,
             // A declared length leaves no room for an event of ours.
@@ -325,8 +327,8 @@ impl Drop for Relay {
             return;
         }
         // The client went away: dropping the answer ends the request upstream.
+        self.journal.left();
         self.settle(Outcome::Abandoned);
-        self.journal.client_gone();
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a path means.
 
+use std::borrow::Cow;
+
 use http::{Method, Uri};
 use saros_core::format::Format;
 
@@ -12,7 +14,7 @@ pub enum Route {
         /// The dialect.
         format: Option<Format>,
         /// `chat/completions`, `messages?beta=true`, …
-        below_v1: String,
+        below_v1: Cow<'static, str>,
     },
     /// `GET …/models`.
     Models,
@@ -54,9 +56,10 @@ pub fn route(method: &Method, uri: &Uri) -> Route {
         "responses" if posting => Some(Format::Responses),
         _ => None,
     };
-    let below_v1 = match uri.query() {
-        Some(query) => format!("{below}?{query}"),
-        None => below.to_owned(),
+    let below_v1 = match (uri.query(), format) {
+        (None, Some(format)) => Cow::Borrowed(format.endpoint()),
+        (None, None) => Cow::Owned(below.to_owned()),
+        (Some(query), _) => Cow::Owned(format!("{below}?{query}")),
     };
     Route::Proxied { format, below_v1 }
 }
@@ -91,7 +94,7 @@ mod tests {
     }
 
     fn proxied(format: Option<Format>, below: &str) -> Route {
-        Route::Proxied { format, below_v1: below.to_owned() }
+        Route::Proxied { format, below_v1: Cow::Owned(below.to_owned()) }
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! A request on its way: taken in, admitted, tried, and passed on.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::CONTENT_ENCODING;
-use http::{Response, StatusCode, Version, request};
+use http::{HeaderValue, Response, StatusCode, Version, request, response};
 use hyper::body::Incoming;
 use saros_core::fault::{Fault, FaultKind, Rotation, Scope};
 use saros_core::format::Format;
@@ -12,6 +13,7 @@ use saros_core::meter::Tokens;
 use saros_core::pool::{Admission, Ask, Grant, Refusal};
 use saros_wire::head::{self, Depth, Head};
 use saros_wire::reply::Kind;
+use tokio::time::Instant;
 
 use crate::catalogue;
 use crate::server::app::{App, Lease};
@@ -34,7 +36,7 @@ pub async fn proxied(
     parts: request::Parts,
     body: Incoming,
     format: Option<Format>,
-    below_v1: String,
+    below_v1: Cow<'static, str>,
     mut journal: Journal,
 ) -> Response<Out> {
     if parts.headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
@@ -57,7 +59,7 @@ pub async fn proxied(
         None => Head::default(),
     };
     let known = guard::has_token(&app.config, &parts.headers);
-    let session = session::of(&parts.headers, known, &head, &journal.record.id);
+    let session = session::of(&parts.headers, known, &head, journal.record.id.as_u128());
     let ask = Ask {
         model: head.model.as_deref().map(Arc::from),
         format,
@@ -107,19 +109,22 @@ async fn run(
         note(&mut journal, &grant, &key.label);
         match attempt::run(app, key, &out, &mut lease).await {
             Attempted::Begun(parts, answer) => {
+                let moment = Instant::now();
                 if parts.status.is_success() {
-                    lease.answered();
+                    lease.answered(moment);
                 }
+                journal.answering(parts.status, moment);
                 // What is answered is never sent again.
                 drop((hold, out));
                 let meter = Meter::of(ask.format, &parts.headers);
-                return begun(app, parts, answer, meter, lease, journal, &key.label_value);
+                let relay = Relay::new(app, answer, meter, Some(lease), journal, moment);
+                return begun(parts, relay, &key.label_value);
             }
             Attempted::Failed(mut failure) => {
                 mind_the_format(ask, &mut failure);
                 failure.key = Some(key.id);
                 tracing::debug!(
-                    id = &*journal.record.id,
+                    id = %journal.record.id,
                     key = &*key.label,
                     fault = failure.fault.kind.name(),
                     status = failure.fault.status,
@@ -141,31 +146,22 @@ fn note(journal: &mut Journal, grant: &Grant, label: &Arc<str>) {
     journal.record.replayed |= grant.replay;
 }
 
-fn begun(
-    app: &Arc<App>,
-    mut parts: http::response::Parts,
-    answer: crate::upstream::exchange::Answer,
-    meter: Meter,
-    lease: Lease,
-    mut journal: Journal,
-    label: &http::HeaderValue,
-) -> Response<Out> {
+fn begun(mut parts: response::Parts, relay: Relay, label: &HeaderValue) -> Response<Out> {
     headers::incoming(&mut parts.headers);
     parts.version = Version::HTTP_11;
     parts.headers.insert(conclude::KEY_LABEL, label.clone());
-    journal.answering(parts.status);
-    let relay = Relay::new(app, answer, meter, Some(lease), journal);
     Response::from_parts(parts, Out::Relay(Box::new(relay)))
 }
 
 /// An answer of our own, or a held one: written down and sent.
 pub fn ours(mut journal: Journal, mut response: Response<Out>) -> Response<Out> {
-    journal.answering(response.status());
+    let moment = Instant::now();
+    journal.answering(response.status(), moment);
     match response.body_mut() {
         Out::Full(bytes) => journal.record.bytes_out = bytes.len() as u64,
         Out::Relay(_) => {}
     }
-    journal.finish();
+    journal.finish(moment);
     response
 }
 

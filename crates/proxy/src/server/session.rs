@@ -34,12 +34,21 @@ pub struct Session {
 
 /// The id that a client put into a header.
 pub fn in_headers(headers: &HeaderMap) -> Option<&HeaderValue> {
-    HEADERS.iter().find_map(|name| headers.get(*name).filter(|value| !value.is_empty()))
+    let rank = |name: &str| HEADERS.iter().position(|header| *header == name);
+    headers
+        .iter()
+        .filter(|(name, value)| {
+            // Two first letters rule out nearly every other header.
+            matches!(name.as_str().as_bytes().first(), Some(b'x' | b's')) && !value.is_empty()
+        })
+        .filter_map(|(name, value)| Some((rank(name.as_str())?, value)))
+        .min_by_key(|(rank, _)| *rank)
+        .map(|(_, value)| value)
 }
 
 /// The conversation of a request: by header, by what the body names, by how it began, and for a
 /// request without messages by itself (`request_id`). `known`: the client showed a client token.
-pub fn of(headers: &HeaderMap, known: bool, head: &Head, request_id: &str) -> Session {
+pub fn of(headers: &HeaderMap, known: bool, head: &Head, request_id: u128) -> Session {
     if let Some(value) = in_headers(headers) {
         let own = headers.get(SESSION).is_some_and(|own| !own.is_empty());
         return Session {
@@ -52,9 +61,7 @@ pub fn of(headers: &HeaderMap, known: bool, head: &Head, request_id: &str) -> Se
     let (header, warm) = match (named, head.opening) {
         (Some(value), _) => (value, true),
         (None, Some(opening)) => (derived(headers, known, opening), head.has_assistant),
-        (None, None) => {
-            (derived(headers, known, u128::from(xxh3_64(request_id.as_bytes()))), false)
-        }
+        (None, None) => (derived(headers, known, request_id), false),
     };
     let key = SessionKey(xxh3_64(header.as_bytes()));
     Session { header: Some(header), key, warm }
@@ -65,16 +72,14 @@ pub fn of(headers: &HeaderMap, known: bool, head: &Head, request_id: &str) -> Se
 /// which change.
 fn derived(headers: &HeaderMap, known: bool, opening: u128) -> HeaderValue {
     let credential = headers.get(AUTHORIZATION).or_else(|| headers.get("x-api-key"));
-    let client = match credential.filter(|_| known) {
-        Some(value) => format!("{:016x}", xxh3_64(value.as_bytes())),
-        None => headers
-            .get(USER_AGENT)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-            .to_owned(),
+    let id = match credential.filter(|_| known) {
+        Some(value) => session_id(&format!("{:016x}", xxh3_64(value.as_bytes())), opening),
+        None => {
+            let product = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+            session_id(product.unwrap_or_default(), opening)
+        }
     };
-    let id = session_id(&client, opening);
-    HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("ses_00000000000000000000000000"))
+    HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("ses_00000000000000000000000000"))
 }
 
 #[cfg(test)]
@@ -103,16 +108,16 @@ mod tests {
             ("x-session-affinity", "3"),
             ("x-claude-code-session-id", "2"),
         ]);
-        let session = of(&all, false, &head(Some("body"), Some(1), false), "r");
+        let session = of(&all, false, &head(Some("body"), Some(1), false), 9);
         assert_eq!(session.header.unwrap(), "2");
         assert!(session.warm);
         let own = headers(&[("x-opencode-session", "1"), ("x-claude-code-session-id", "2")]);
-        assert!(of(&own, false, &Head::default(), "r").header.is_none(), "passes unchanged");
+        assert!(of(&own, false, &Head::default(), 9).header.is_none(), "passes unchanged");
     }
 
     #[test]
     fn an_id_in_the_body_comes_before_the_opening() {
-        let session = of(&HeaderMap::new(), false, &head(Some("cache-key"), Some(1), false), "r");
+        let session = of(&HeaderMap::new(), false, &head(Some("cache-key"), Some(1), false), 9);
         assert_eq!(session.header.unwrap(), "cache-key");
         assert!(session.warm);
     }
@@ -120,14 +125,14 @@ mod tests {
     #[test]
     fn a_conversation_without_id_keeps_one_over_its_turns() {
         let client = headers(&[("user-agent", "pi/1")]);
-        let first = of(&client, false, &head(None, Some(7), false), "r1");
-        let later = of(&client, false, &head(None, Some(7), true), "r2");
+        let first = of(&client, false, &head(None, Some(7), false), 1);
+        let later = of(&client, false, &head(None, Some(7), true), 2);
         assert_eq!(first.header, later.header);
         assert!(!first.warm && later.warm);
-        let other = of(&headers(&[("user-agent", "x/1")]), false, &head(None, Some(7), true), "r3");
+        let other = of(&headers(&[("user-agent", "x/1")]), false, &head(None, Some(7), true), 3);
         assert_ne!(first.key, other.key);
-        let none = of(&client, false, &head(None, None, false), "r4");
-        let again = of(&client, false, &head(None, None, false), "r5");
+        let none = of(&client, false, &head(None, None, false), 4);
+        let again = of(&client, false, &head(None, None, false), 5);
         assert_ne!(none.key, again.key, "nothing to recognise them by");
     }
 }

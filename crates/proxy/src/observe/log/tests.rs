@@ -5,6 +5,8 @@ use std::io::{self, ErrorKind};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 
+use uuid::Uuid;
+
 use super::*;
 
 const JSON: Settings = Settings { level: Level::Info, form: Form::Json };
@@ -50,7 +52,7 @@ fn events_become_lines_in_order() {
     let written = written(JSON, |log| {
         let label = Some("home");
         tracing::info!(target: "saros_proxy::x", count = 3, ok = true, cost = 0.5, label, "One");
-        log.request(RequestRecord::new("id-1"));
+        log.request(RequestRecord::new(Uuid::from_u128(1)));
         tracing::warn!(target: "saros_core", why = ?Some("a\"b"), "Two {}", 2);
         tracing::error!(target: "saros_proxy", name = %"x y");
     });
@@ -59,7 +61,7 @@ fn events_become_lines_in_order() {
     assert_eq!(lines[0]["level"], 30);
     assert_eq!((&lines[0]["count"], &lines[0]["ok"]), (&3.into(), &true.into()));
     assert_eq!((&lines[0]["cost"], &lines[0]["label"]), (&0.5.into(), &"home".into()));
-    assert_eq!(lines[1]["id"], "id-1");
+    assert_eq!(lines[1]["id"], "00000000-0000-0000-0000-000000000001");
     assert_eq!((&lines[2]["level"], &lines[2]["why"]), (&40.into(), &"Some(\"a\\\"b\")".into()));
     assert_eq!((&lines[3]["level"], &lines[3]["name"]), (&50.into(), &"x y".into()));
     assert!(lines[0]["time"].as_i64().unwrap() > 1_700_000_000_000);
@@ -81,7 +83,7 @@ fn levels_filter() {
             tracing::trace!(target: "saros", "T");
             tracing::debug!(target: "saros", "D");
             tracing::info!(target: "saros", "I");
-            log.request(RequestRecord::new("x"));
+            log.request(RequestRecord::new(Uuid::from_u128(2)));
             tracing::warn!(target: "saros", "W");
             tracing::error!(target: "saros", "E");
             log.write(Level::Fatal, "F", |_| {});
@@ -156,10 +158,10 @@ fn a_stuck_reader_stops_nobody_and_the_loss_is_told() {
     let written = Written::default();
     let stuck = Stuck { entered, release, released: false, written: written.clone() };
     let (log, guard) = Log::start(JSON, Box::new(stuck));
-    log.request(RequestRecord::new("first"));
+    log.request(RequestRecord::new(Uuid::from_u128(3)));
     has_entered.recv().unwrap();
     for _ in 0..10_000 {
-        log.request(RequestRecord::new("later"));
+        log.request(RequestRecord::new(Uuid::from_u128(4)));
     }
     let_go.send(()).unwrap();
     drop(guard);
@@ -214,14 +216,14 @@ fn requests_are_kept_whatever_the_level() {
     let written = Written::default();
     let (log, guard) =
         Log::start(Settings { level: Level::Error, ..JSON }, Box::new(written.clone()));
-    log.request(RequestRecord::new("before"));
+    log.request(RequestRecord::new(Uuid::from_u128(5)));
     log.keep_requests(RequestLog::open(folder.path()).unwrap());
-    log.request(RequestRecord::new("after"));
+    log.request(RequestRecord::new(Uuid::from_u128(6)));
     drop(guard);
     assert_eq!(written.messages(), [""; 0]);
     let text = std::fs::read_to_string(folder.path().join("requests.jsonl")).unwrap();
     assert_eq!(text.lines().count(), 1);
-    assert!(text.contains("\"id\":\"after\""), "{text}");
+    assert!(text.contains("\"id\":\"00000000-0000-0000-0000-000000000006\""), "{text}");
 }
 
 #[test]
@@ -229,7 +231,7 @@ fn a_panic_is_told_without_its_secret() {
     let written = Written::default();
     let (log, guard) = Log::start(JSON, Box::new(written.clone()));
     log.install();
-    request(&RequestRecord::new("global"));
+    request(RequestRecord::new(Uuid::from_u128(7)));
     drop(std::panic::catch_unwind(|| panic!("bad key sk-0123456789abcdefghijklmnopqrstuvwxyz")));
     fatal("over");
     drop(guard);
