@@ -14,6 +14,7 @@
 )]
 
 mod bodies;
+mod captured;
 mod endpoints;
 mod fault_day;
 mod faults;
@@ -21,6 +22,7 @@ mod guard;
 mod headers;
 mod network;
 mod own_answers;
+mod records;
 mod relay;
 mod replay;
 mod rotation;

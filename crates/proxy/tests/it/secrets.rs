@@ -1,33 +1,16 @@
 //! No key ever leaves the proxy but towards the service.
 
 use std::fmt::Write as _;
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
 
 use saros_emulator::{Account, Action, After, Fault, Row, Then, Window};
-use saros_proxy::observe::log::line::Form;
-use saros_proxy::observe::log::{Level, Log, Settings};
 use saros_proxy::secret::Secret;
 use saros_proxy::server::shutdown::shutdown;
 
+use crate::captured::Captured;
 use crate::network::Road;
 use crate::stage::{Answer, Dialect, Stage, get};
 
 const TOKEN: &str = "client-token-QWERTYUIOPASDFGH";
-
-#[derive(Clone, Default)]
-struct Buffer(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Buffer {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// Upstream answers that quote the key, in every place where text is read.
 fn echoes(key: &str) -> Vec<Action> {
@@ -69,10 +52,7 @@ fn echoes(key: &str) -> Vec<Action> {
 
 #[tokio::test(start_paused = true)]
 async fn no_output_holds_a_key() {
-    let log = Buffer::default();
-    let settings = Settings { level: Level::Trace, form: Form::Json };
-    let (logger, guard) = Log::start(settings, Box::new(log.clone()));
-    logger.install();
+    let log = Captured::log();
     let owner = Account::new("a");
     let accounts = vec![owner, Account::new("b"), Account::new("c")];
     let stage = Stage::of(accounts, false, |config| {
@@ -132,8 +112,7 @@ async fn no_output_holds_a_key() {
     writeln!(said, "{:?}", stage.app.keys()).unwrap();
     writeln!(said, "{:?}", stage.app.pool()).unwrap();
     shutdown(&stage.app, std::future::pending()).await;
-    drop(guard);
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.until(|log| log.contains("Stopping: "));
     // The log took over the panic hook too, so what is wrong is printed.
     let mut wrong = Vec::new();
     if log.lines().count() < 100 || !log.contains("Attempt failed") {
