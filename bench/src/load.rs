@@ -211,29 +211,50 @@ pub(crate) struct Span {
     pub(crate) metered: u64,
 }
 
-/// Keeps `connections` busy, one request after the other on each, and reads `meter` (processor
-/// time, say) at both ends of `span`, after `warmup`.
+/// How a closed loop is driven.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Loop {
+    /// Each asks for one thing at a time.
+    pub(crate) connections: u32,
+    /// From one request of a connection to its next; `None`: at once after the answer.
+    pub(crate) every: Option<Duration>,
+    /// Before the measured span.
+    pub(crate) warmup: Duration,
+    /// The measured span.
+    pub(crate) span: Duration,
+}
+
+/// Keeps connections asking, and reads `meter` (processor time, say) at both ends of the span.
 pub(crate) async fn closed_loop(
     target: &Target,
     shot: &Shot,
-    connections: usize,
-    warmup: Duration,
-    span: Duration,
+    run: Loop,
     meter: impl Fn() -> Fallible<u64>,
 ) -> Fallible<Span> {
     let done = Arc::new(AtomicU64::new(0));
     let mut workers = JoinSet::new();
-    for _ in 0..connections {
+    for index in 0..run.connections {
         let (target, shot, done) = (target.clone(), shot.clone(), Arc::clone(&done));
         workers.spawn(async move {
             let mut connection = target.connect().await?;
+            let mut beat = match run.every {
+                None => None,
+                Some(every) => {
+                    // Connections take turns, so that requests come evenly.
+                    sleep(every * index / run.connections).await;
+                    Some(tokio::time::interval(every))
+                }
+            };
             loop {
+                if let Some(beat) = &mut beat {
+                    beat.tick().await;
+                }
                 connection.exchange(&shot, |_| ()).await?;
-                done.fetch_add(1, Ordering::Relaxed);
+                add(&done, 1);
             }
         });
     }
-    measured(&mut workers, &done, warmup, span, meter).await
+    measured(&mut workers, &done, run.warmup, run.span, meter).await
 }
 
 /// Holds `streams` endless streams open, begun at different moments, and counts their events.

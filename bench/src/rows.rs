@@ -16,6 +16,8 @@ pub(crate) enum Row {
     Held,
     /// Processor time per request, µs.
     Request,
+    /// The same at a fixed rate, far from saturation.
+    Steady,
     /// Processor time per event of a paced stream, µs.
     Paced,
     /// Processor time per stream of 50 events in one packet, µs.
@@ -32,10 +34,11 @@ pub(crate) enum Row {
 
 impl Row {
     /// In the order of measuring: memory first, while the process is fresh.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Idle,
         Self::Held,
         Self::Request,
+        Self::Steady,
         Self::Paced,
         Self::Burst,
         Self::Split,
@@ -50,6 +53,7 @@ impl Row {
             Self::Idle => "idle",
             Self::Held => "held",
             Self::Request => "request",
+            Self::Steady => "steady",
             Self::Paced => "paced",
             Self::Burst => "burst",
             Self::Split => "split",
@@ -61,7 +65,10 @@ impl Row {
 
     /// Whether it is also measured over HTTP/2 upstream.
     pub(crate) fn has_h2(self) -> bool {
-        matches!(self, Self::Held | Self::Request | Self::Paced | Self::Burst | Self::Writes)
+        matches!(
+            self,
+            Self::Held | Self::Request | Self::Steady | Self::Paced | Self::Burst | Self::Writes
+        )
     }
 
     /// What it yields: metric names (over HTTP/2 with `-h2` behind) in the order of the figures.
@@ -71,6 +78,7 @@ impl Row {
             Self::Idle => &["idle"],
             Self::Held => &["held"],
             Self::Request => &["request"],
+            Self::Steady => &["steady"],
             Self::Paced => &["paced"],
             Self::Burst => &["burst"],
             Self::Split => &["split"],
@@ -79,6 +87,9 @@ impl Row {
         }
     }
 }
+
+/// Requests a second of [`Row::Steady`].
+const STEADY_RATE: u32 = 4000;
 
 /// How long and how much.
 #[derive(Debug, Clone, Copy, serde::Serialize)]
@@ -96,7 +107,7 @@ pub(crate) struct Effort {
     /// Streams of the paced row.
     pub(crate) paced: u32,
     /// Connections of the closed loops.
-    pub(crate) connections: usize,
+    pub(crate) connections: u32,
     /// Starts timed per round.
     pub(crate) starts: usize,
 }
@@ -129,21 +140,35 @@ impl Effort {
 /// Measures `row` on a running contender.
 pub(crate) async fn measure(row: Row, running: &Running, effort: &Effort) -> Fallible<Vec<f64>> {
     let target = Target::proxy(running.port);
-    let span = Duration::from_secs(effort.span);
     let cpu = || measure::cpu_ns(running.pid());
     let streaming = |case| Shot::new(case, 2048);
+    let json = || Shot::new(Case::Json, 2048);
+    let full = load::Loop {
+        connections: effort.connections,
+        every: None,
+        warmup: Duration::from_millis(700),
+        span: Duration::from_secs(effort.span),
+    };
+    let busy = async |shot: Shot, run: load::Loop| -> Fallible<f64> {
+        Ok(per_piece(&load::closed_loop(&target, &shot, run, cpu).await?))
+    };
     let figure = match row {
         Row::Idle => idle(&target, running).await?,
         Row::Held => held(&target, running, effort.held).await?,
-        Row::Request => {
-            busy(&target, &Shot::new(Case::Json, 2048), effort.connections, span, cpu).await?
+        Row::Request => busy(json(), full).await?,
+        Row::Steady => {
+            let every = Some(Duration::from_secs(1) * full.connections / STEADY_RATE);
+            busy(json(), load::Loop { every, ..full }).await?
         }
-        Row::Burst => busy(&target, &streaming(Case::Burst), effort.connections, span, cpu).await?,
-        Row::Split => busy(&target, &streaming(Case::Split), effort.connections, span, cpu).await?,
-        Row::Body => busy(&target, &Shot::new(Case::Json, 1 << 20), 4, span, cpu).await?,
-        Row::Paced => per_piece(
-            &load::open_streams(&target, &streaming(Case::Paced), effort.paced, span, cpu).await?,
-        ),
+        Row::Burst => busy(streaming(Case::Burst), full).await?,
+        Row::Split => busy(streaming(Case::Split), full).await?,
+        Row::Body => {
+            busy(Shot::new(Case::Json, 1 << 20), load::Loop { connections: 4, ..full }).await?
+        }
+        Row::Paced => {
+            let shot = streaming(Case::Paced);
+            per_piece(&load::open_streams(&target, &shot, effort.paced, full.span, cpu).await?)
+        }
         Row::Latency => return latency(&target, effort).await,
         Row::Writes => writes(&target, running).await?,
     };
@@ -166,19 +191,6 @@ pub(crate) async fn latency(target: &Target, effort: &Effort) -> Fallible<Vec<f6
         sorted.get(index).copied().ok_or("no latencies")
     };
     Ok(vec![at(0.5)?, at(0.99)?])
-}
-
-async fn busy(
-    target: &Target,
-    shot: &Shot,
-    connections: usize,
-    span: Duration,
-    cpu: impl Fn() -> Fallible<u64>,
-) -> Fallible<f64> {
-    Ok(per_piece(
-        &load::closed_loop(target, shot, connections, Duration::from_millis(700), span, cpu)
-            .await?,
-    ))
 }
 
 /// µs of processor time per request or event.

@@ -16,7 +16,7 @@ pub(crate) struct Options {
     /// One round and short spans, for the development loop; nothing is saved.
     #[arg(long)]
     quick: bool,
-    /// Only these rows: idle, held, request, paced, burst, split, body, latency, writes, start,
+    /// Only these rows: idle, held, request, steady, paced, burst, split, body, latency, writes, start,
     /// core, binary.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,

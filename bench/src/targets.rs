@@ -33,6 +33,8 @@ const HAPROXY: &str = "haproxy";
 pub(crate) const ALL: &[Target] = &[
     row("request", "CPU per request, 2 kB body", "µs", Scale::Of("request", HAPROXY), 1.1, 1.0),
     row("request-h2", "the same over h2 upstream", "µs", Scale::Of("request", HAPROXY), 1.5, 1.2),
+    info("steady", "CPU per request at 4000/s", "µs", Scale::Of("steady", HAPROXY)),
+    info("steady-h2", "the same over h2 upstream", "µs", Scale::Of("steady", HAPROXY)),
     row("paced", "CPU per event, one every 10 ms", "µs", Scale::Of("paced", HAPROXY), 1.0, 0.9),
     info("paced-h2", "the same over h2 upstream", "µs", Scale::Of("paced", HAPROXY)),
     row("burst", "CPU per stream of 50 events at once", "µs", Scale::Of("burst", NGINX), 1.2, 1.0),
