@@ -126,21 +126,22 @@ impl Running {
 
     /// Asks it to end (SIGTERM, to the process alone).
     pub fn terminate(&self) {
-        signal("-TERM", &self.group.to_string());
+        signal("TERM", &self.group.to_string());
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        signal("-KILL", &format!("-{}", self.group));
+        signal("KILL", &format!("-{}", self.group));
     }
 }
 
-/// `kill` as a program: the standard library has no signals. A process that is gone is fine.
+/// The shell's own `kill`: the standard library has no signals, and not every machine has the
+/// program. A process that is gone is fine.
 fn signal(name: &str, target: &str) {
-    let mut kill = Command::new("kill");
-    kill.args([name, "--", target]).stdout(Stdio::null()).stderr(Stdio::null());
-    drop(kill.status());
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("kill -s {name} -- {target}")]);
+    drop(shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status());
 }
 
 type Reader = thread::JoinHandle<()>;
@@ -172,7 +173,7 @@ fn wait(mut child: Child, readers: [Option<Reader>; 2]) -> ExitStatus {
             Err(_) => break ExitStatus::default(),
         }
     };
-    signal("-KILL", &format!("-{}", child.id()));
+    signal("KILL", &format!("-{}", child.id()));
     for reader in readers.into_iter().flatten() {
         drop(reader.join());
     }
@@ -202,11 +203,10 @@ mod tests {
         let text = format!("{:?}", failure.expect_err("it cannot end in time"));
         assert!(text.contains("did not end within"), "{text}");
         let group = text.lines().find(|line| line.parse::<u32>().is_ok()).expect("its group");
-        let mut alive = Command::new("kill");
-        let alive = alive.args(["-0", "--", &format!("-{group}")]).stderr(Stdio::null());
+        let mut alive = shell(&format!("kill -s 0 -- -{group} 2>/dev/null"));
         // The signal is sent before `run` returns; the kernel takes the processes away soon after.
         let deadline = Instant::now() + Duration::from_secs(20);
-        while alive.status().expect("kill runs").success() {
+        while alive.status().expect("a shell").success() {
             assert!(Instant::now() < deadline, "group {group} lives on");
             thread::yield_now();
         }

@@ -71,6 +71,9 @@ fn doc_tests(workspace: &Workspace) -> Result<Outcome, Failed> {
 }
 
 fn end_to_end_tests(workspace: &Workspace) -> Result<Outcome, Failed> {
+    clients::curl(workspace)?;
+    // The tests build what they test. Here first, where it is seen and no test's time runs.
+    process::run(&mut workspace.cargo("build --package saros-proxy --locked"))?;
     let mut command = test_runner(workspace, "--package saros-e2e --locked");
     // Here a client that is missing is a failure, not a reason to skip its tests.
     tested(command.env("CI", "true"))

@@ -49,6 +49,11 @@ pub(crate) fn install_python_packages(workspace: &Workspace) -> Result<Outcome, 
     copy(&lock, &installed)
 }
 
+/// curl is the machine's own.
+pub(crate) fn curl(workspace: &Workspace) -> Result<(), Failed> {
+    wanted(workspace, "curl", "curl (Debian: apt-get install curl)")
+}
+
 fn wanted(workspace: &Workspace, program: &str, name: &str) -> Result<(), Failed> {
     output_of(workspace.program(program).arg("--version"))
         .map(drop)
