@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use saros_emulator::{Action, Fault};
+use saros_emulator::{Action, Fault, Row};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
@@ -198,4 +198,52 @@ async fn a_full_http2_connection_gets_another_beside_it_and_nothing_queues() {
         drop(held);
         stage.assert_idle_soon().await;
     }
+}
+
+/// Three requests at once to a scope whose breaker is half-open: one is its trial, and the others
+/// wait for what it teaches.
+async fn check_trial(row: Row, seconds: u64, refused: u16) {
+    let name = format!("{row:?}");
+    for recovers in [true, false] {
+        let stage = Arc::new(Stage::new(1));
+        let fault = stage.fault(Fault::new(Action::Row(row.clone())).delay_ms(2_000));
+        for _ in 0..3 {
+            assert!(stage.chat("glm-5.2").await.status.as_u16() >= 400, "{name}");
+        }
+        if recovers {
+            stage.emulator.clear_fault(fault);
+            stage.emulator.settings(|settings| settings.pace.headers_ms = 2_000);
+        }
+        stage.seconds(seconds).await;
+        let mark = stage.mark();
+        let begin = stage.emulator.clock().now_ms();
+        let mut running = JoinSet::new();
+        for _ in 0..3 {
+            let stage = Arc::clone(&stage);
+            running.spawn(async move { stage.chat("glm-5.2").await.status.as_u16() });
+        }
+        let mut statuses = running.join_all().await;
+        statuses.sort_unstable();
+        let begun: Vec<i64> =
+            stage.emulator.log_since(mark).iter().map(|entry| entry.at_ms - begin).collect();
+        if recovers {
+            assert_eq!(statuses, [200; 3], "{name}");
+            assert!(
+                begun[0] < 100 && begun[1..].iter().all(|at| *at >= 2_000),
+                "{name}: {begun:?}"
+            );
+        } else {
+            assert_eq!(begun.len(), 1, "{name}: one trial, in vain");
+            let others = statuses.iter().filter(|status| **status == 503).count();
+            assert!(statuses.contains(&refused) && others >= 2, "{name}: {statuses:?}");
+        }
+        stage.assert_idle().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trial_is_alone_and_the_others_wait_for_it() {
+    check_trial(Row::Internal, 61, 502).await;
+    check_trial(Row::ProviderSaturated, 11, 429).await;
+    check_trial(Row::InferenceDown, 3, 503).await;
 }

@@ -296,6 +296,7 @@ fn plan() -> Vec<Episode> {
         ),
         (at(22, 0), at(22, 5), Strikes("c", 100, Action::Drip { bytes: 17, gap_ms: 30 })),
         (at(22, 10), at(22, 15), Way(Road::Closed)),
+        (at(22, 30), at(22, 35), Says(ALL, None, Row::Internal)),
     ];
     // Each way in which a stream can break, on one account and then the next.
     let ways = [Then::Cut, Then::Reset, Then::End, Then::Error, Then::Stall];
