@@ -179,6 +179,10 @@ impl Tap {
             self.wanted = None;
             self.value = Vec::new();
         } else {
+            if self.value.capacity() == 0 {
+                // A usage object fits; growing byte by byte would cost more than the scan.
+                self.value.reserve(256);
+            }
             self.value.extend_from_slice(part);
         }
     }

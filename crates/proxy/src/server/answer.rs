@@ -20,12 +20,18 @@ use crate::server::guard::{self, Denied};
 use crate::server::journal::Journal;
 use crate::server::reply::{Out, Own, empty};
 use crate::server::route::{Route, route};
+use crate::server::serve::Call;
 use crate::server::{cors, health, models, serve};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-proxy-request-id");
 
-/// Answers one request.
-pub async fn answer(app: Arc<App>, peer: IpAddr, request: Request<Incoming>) -> Response<Out> {
+/// Answers one request. What can be done at once is done before the future is made, so that what
+/// waits is small.
+pub fn answer(
+    app: Arc<App>,
+    peer: IpAddr,
+    request: Request<Incoming>,
+) -> impl Future<Output = Response<Out>> {
     // The first request after a sleep must not meet the connections from before it.
     let moment = Instant::now();
     app.mind_the_clock(moment);
@@ -34,32 +40,35 @@ pub async fn answer(app: Arc<App>, peer: IpAddr, request: Request<Incoming>) -> 
     let (parts, body) = request.into_parts();
     let origin = allowed_origin(&app, &parts.headers);
     let preflight = parts.method == Method::OPTIONS;
-    let asked = preflight.then(|| parts.headers.clone());
+    let asked = preflight.then(|| Box::new(parts.headers.clone()));
     let route = route(&parts.method, &parts.uri);
     let format = if let Route::Proxied { format, .. } = &route { *format } else { None };
     journal.record.format = format;
-    let mut answering = pin!(guarded(&app, peer, parts, body, route, journal));
-    let mut response = poll_fn(|cx| match answering.as_mut().poll(cx) {
-        // Time is up at shutdown, and the answer has not begun.
-        Poll::Pending if app.cutting.load(Ordering::Relaxed) => {
-            app.was_cut.store(true, Ordering::Relaxed);
-            Poll::Ready(stopping().answer(format))
+    let call = Box::new(Call { parts, journal });
+    async move {
+        let mut answering = pin!(guarded(&app, peer, call, body, route));
+        let mut response = poll_fn(|cx| match answering.as_mut().poll(cx) {
+            // Time is up at shutdown, and the answer has not begun.
+            Poll::Pending if app.cutting.load(Ordering::Relaxed) => {
+                app.was_cut.store(true, Ordering::Relaxed);
+                Poll::Ready(stopping().answer(format))
+            }
+            polled => polled,
+        })
+        .await;
+        let headers = response.headers_mut();
+        let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+        if let Ok(id) = HeaderValue::from_str(id.hyphenated().encode_lower(&mut text)) {
+            headers.insert(REQUEST_ID, id);
         }
-        polled => polled,
-    })
-    .await;
-    let headers = response.headers_mut();
-    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
-    if let Ok(id) = HeaderValue::from_str(id.hyphenated().encode_lower(&mut text)) {
-        headers.insert(REQUEST_ID, id);
-    }
-    if let Some(origin) = origin {
-        cors::allow(headers, &origin);
-        if let Some(asked) = asked {
-            cors::preflight(headers, &asked);
+        if let Some(origin) = origin {
+            cors::allow(headers, &origin);
+            if let Some(asked) = asked {
+                cors::preflight(headers, &asked);
+            }
         }
+        response
     }
-    response
 }
 
 fn allowed_origin(app: &App, headers: &HeaderMap) -> Option<HeaderValue> {
@@ -71,34 +80,33 @@ fn allowed_origin(app: &App, headers: &HeaderMap) -> Option<HeaderValue> {
 async fn guarded(
     app: &Arc<App>,
     peer: IpAddr,
-    parts: request::Parts,
+    call: Box<Call>,
     body: Incoming,
     route: Route,
-    journal: Journal,
 ) -> Response<Out> {
-    let format = journal.record.format;
-    if let Err(denied) = check(app, &parts, &route) {
-        return serve::ours(journal, refuse(denied, format));
+    let format = call.journal.record.format;
+    if let Err(denied) = check(app, &call.parts, &route) {
+        return serve::ours(call.journal, refuse(denied, format));
     }
     if app.draining.load(Ordering::Relaxed) && !matches!(route, Route::Health | Route::Ready) {
-        return serve::ours(journal, stopping().answer(format));
+        return serve::ours(call.journal, stopping().answer(format));
     }
     let response = match route {
         Route::Health | Route::Ready => {
             // Asked for by machines all day: not written down, and not one of those it counts.
-            drop(journal.silence());
+            drop(call.journal.silence());
             return if route == Route::Ready {
                 health::ready(app)
             } else {
-                health::health(app, is_trusted(app, peer, &parts.headers))
+                health::health(app, is_trusted(app, peer, &call.parts.headers))
             };
         }
         Route::Root => health::root(app),
         // Boxed: rare, and would make every request's state larger.
         Route::Models => Box::pin(models::models(app)).await,
-        _ if parts.method == Method::OPTIONS => empty(StatusCode::NO_CONTENT),
-        Route::Proxied { format, below_v1 } => {
-            return serve::proxied(app, parts, body, format, below_v1, journal).await;
+        _ if call.parts.method == Method::OPTIONS => empty(StatusCode::NO_CONTENT),
+        Route::Proxied { below_v1, .. } => {
+            return serve::proxied(app, call, body, below_v1).await;
         }
         Route::CountTokens => not_found(
             Some(Format::Messages),
@@ -116,7 +124,7 @@ async fn guarded(
              /v1/chat/completions.",
         ),
     };
-    serve::ours(journal, response)
+    serve::ours(call.journal, response)
 }
 
 fn stopping() -> Own {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -97,8 +97,8 @@ pub async fn run(app: &Arc<App>, key: &Arc<Key>, out: &Outgoing, lease: &mut Lea
             );
         };
         lease.sent();
-        let mut sending = pin!(send(ready, key, request));
-        let sent = in_time(sending.as_mut(), out.header_timeout, upload.as_deref()).await;
+        let mut sending = send(ready, key, request);
+        let sent = in_time(Pin::new(&mut sending), out.header_timeout, upload.as_deref()).await;
         return match sent {
             None => {
                 let seconds = out.header_timeout.as_secs_f32();
@@ -264,6 +264,8 @@ fn failed_with(trouble: Trouble, message: String) -> Attempted {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
     use http::HeaderValue;
 
     use super::*;

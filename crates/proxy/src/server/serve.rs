@@ -8,7 +8,6 @@ use http::header::CONTENT_ENCODING;
 use http::{HeaderValue, Response, StatusCode, Version, request, response};
 use hyper::body::Incoming;
 use saros_core::fault::{Fault, FaultKind, Rotation, Scope};
-use saros_core::format::Format;
 use saros_core::meter::Tokens;
 use saros_core::pool::{Admission, Ask, Grant, Refusal};
 use saros_wire::head::{self, Depth, Head};
@@ -25,31 +24,60 @@ use crate::server::receive::{self, Hold, Refused};
 use crate::server::relay::{BYTES_PER_TOKEN, Meter, Relay};
 use crate::server::reply::{Out, Own};
 use crate::server::session;
+use crate::upstream::exchange::Answer;
 use crate::upstream::headers;
 
 /// Output of an answer of which nothing is known (ARCHITECTURE.md, "Bills").
 const OUTPUT_ESTIMATE: u64 = 4_000;
 
+/// A request as it came, without its body. Boxed on its way, so that what waits stays small.
+pub struct Call {
+    /// Method, path, headers.
+    pub parts: request::Parts,
+    /// What is written down of it.
+    pub journal: Journal,
+}
+
+/// A request ready to be tried.
+struct Work {
+    ask: Ask,
+    out: Outgoing,
+    /// Given back with the body.
+    _hold: Hold,
+    journal: Journal,
+}
+
 /// Serves one request for the service.
 pub async fn proxied(
     app: &Arc<App>,
-    parts: request::Parts,
+    call: Box<Call>,
     body: Incoming,
-    format: Option<Format>,
     below_v1: Cow<'static, str>,
-    mut journal: Journal,
 ) -> Response<Out> {
-    if parts.headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+    let format = call.journal.record.format;
+    let encoding = call.parts.headers.get(CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| encoding != "identity") {
         let message = "Compressed request bodies are not accepted: send the body as it is.";
         let own = Own::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Kind::InvalidRequest, message);
-        return ours(journal, own.answer(format));
+        return ours(call.journal, own.answer(format));
     }
     let (limit, idle) = (app.config.max_body_bytes, app.config.stream_idle_timeout);
-    let (body, hold) = match receive::receive(body, limit, idle, &app.memory).await {
-        Ok(received) => received,
-        Err(refused) => return ours(journal, not_received(&refused).answer(format)),
-    };
-    journal.record.bytes_in = body.len() as u64;
+    match receive::receive(body, limit, idle, &app.memory).await {
+        Ok((body, hold)) => run(app, prepare(app, *call, below_v1, body, hold)).await,
+        Err(refused) => ours(call.journal, not_received(&refused).answer(format)),
+    }
+}
+
+/// Reads what routing needs out of the request.
+fn prepare(
+    app: &App,
+    call: Call,
+    below_v1: Cow<'static, str>,
+    body: Bytes,
+    hold: Hold,
+) -> Box<Work> {
+    let Call { parts, mut journal } = call;
+    let format = journal.record.format;
     let named = session::in_headers(&parts.headers).is_some();
     let head = match format {
         Some(format) => {
@@ -67,6 +95,7 @@ pub async fn proxied(
         warm: session.warm,
         body_bytes: body.len() as u64,
     };
+    journal.record.bytes_in = body.len() as u64;
     journal.record.model.clone_from(&ask.model);
     let out = Outgoing {
         method: parts.method,
@@ -77,61 +106,42 @@ pub async fn proxied(
         header_timeout: app.config.header_timeout.of(head.stream),
         body,
     };
-    run(app, &ask, out, hold, journal).await
+    Box::new(Work { ask, out, _hold: hold, journal })
 }
 
-async fn run(
-    app: &Arc<App>,
-    ask: &Ask,
-    out: Outgoing,
-    hold: Hold,
-    mut journal: Journal,
-) -> Response<Out> {
+async fn run(app: &Arc<App>, mut work: Box<Work>) -> Response<Out> {
     let mut ticket = app.enter();
     let mut last: Option<Box<Failure>> = None;
     loop {
-        let grant = match ticket.admit(ask).await {
+        let grant = match ticket.admit(&work.ask).await {
             Admission::Go(grant) => grant,
-            Admission::Refuse(refusal) => {
-                return ours(journal, conclude(app, ask, &refusal, last));
-            }
-            Admission::Wait { .. } => {
-                return ours(journal, conclude(app, ask, &Refusal::QueueTimeout, last));
-            }
+            Admission::Refuse(refusal) => return refused(app, *work, &refusal, last),
+            Admission::Wait { .. } => return refused(app, *work, &Refusal::QueueTimeout, last),
         };
         let Some(key) = app.key(grant.key) else {
             // Retired between admission and now: dropping the lease gives it back.
             drop(Lease::new(app, grant.lease, Tokens::default()));
-            return ours(journal, conclude(app, ask, &Refusal::NoKeys, last));
+            return refused(app, *work, &Refusal::NoKeys, last);
         };
-        let mut lease = Lease::new(app, grant.lease, estimate(&out.body));
+        let mut lease = Lease::new(app, grant.lease, estimate(&work.out.body));
         ticket.trail.replays += u8::from(grant.replay);
-        note(&mut journal, &grant, &key.label);
-        match attempt::run(app, key, &out, &mut lease).await {
+        note(&mut work.journal, &grant, &key.label);
+        match attempt::run(app, key, &work.out, &mut lease).await {
             Attempted::Begun(parts, answer) => {
-                let moment = Instant::now();
-                if parts.status.is_success() {
-                    lease.answered(moment);
-                }
-                journal.answering(parts.status, moment);
-                // What is answered is never sent again.
-                drop((hold, out));
-                let meter = Meter::of(ask.format, &parts.headers);
-                let relay = Relay::new(app, answer, meter, Some(lease), journal, moment);
-                return begun(parts, relay, &key.label_value);
+                return begun(app, *work, lease, parts, answer, &key.label_value);
             }
             Attempted::Failed(mut failure) => {
-                mind_the_format(ask, &mut failure);
+                mind_the_format(&work.ask, &mut failure);
                 failure.key = Some(key.id);
                 tracing::debug!(
-                    id = %journal.record.id,
+                    id = %work.journal.record.id,
                     key = &*key.label,
                     fault = failure.fault.kind.name(),
                     status = failure.fault.status,
                     reason = &*failure.message,
                     "Attempt failed"
                 );
-                journal.record.fault = Some(failure.fault.kind);
+                work.journal.record.fault = Some(failure.fault.kind);
                 lease.faulted(failure.fault.clone());
                 ticket.trail.record(key.id, failure.fault.clone());
                 last = Some(failure);
@@ -140,17 +150,43 @@ async fn run(
     }
 }
 
-fn note(journal: &mut Journal, grant: &Grant, label: &Arc<str>) {
-    journal.record.attempts += 1;
-    journal.record.label = Some(Arc::clone(label));
-    journal.record.replayed |= grant.replay;
+fn refused(
+    app: &Arc<App>,
+    work: Work,
+    refusal: &Refusal,
+    last: Option<Box<Failure>>,
+) -> Response<Out> {
+    ours(work.journal, conclude(app, &work.ask, refusal, last))
 }
 
-fn begun(mut parts: response::Parts, relay: Relay, label: &HeaderValue) -> Response<Out> {
+/// The answer has begun: from here on it is only passed on. What is answered is never sent again, so
+/// the request's body is freed.
+fn begun(
+    app: &Arc<App>,
+    work: Work,
+    lease: Lease,
+    mut parts: response::Parts,
+    answer: Answer,
+    label: &HeaderValue,
+) -> Response<Out> {
+    let Work { ask, mut journal, .. } = work;
+    let moment = Instant::now();
+    if parts.status.is_success() {
+        lease.answered(moment);
+    }
+    journal.answering(parts.status, moment);
+    let meter = Meter::of(ask.format, &parts.headers);
+    let relay = Relay::new(app, answer, meter, Some(lease), journal, moment);
     headers::incoming(&mut parts.headers);
     parts.version = Version::HTTP_11;
     parts.headers.insert(conclude::KEY_LABEL, label.clone());
     Response::from_parts(parts, Out::Relay(Box::new(relay)))
+}
+
+fn note(journal: &mut Journal, grant: &Grant, label: &Arc<str>) {
+    journal.record.attempts += 1;
+    journal.record.label = Some(Arc::clone(label));
+    journal.record.replayed |= grant.replay;
 }
 
 /// An answer of our own, or a held one: written down and sent.

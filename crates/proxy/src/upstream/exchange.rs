@@ -1,7 +1,7 @@
 //! One request over one connection: sending it and getting the head of the answer.
 
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::{self, http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::BufWriter;
 
@@ -126,34 +126,90 @@ impl Opener {
     }
 }
 
-/// Sends a request and waits for the head of its answer.
-pub async fn send(
-    ready: Ready,
-    home: &Arc<Key>,
-    request: Request<OutBody>,
-) -> Result<(http::response::Parts, Answer), SendError> {
+/// Sends a request and waits for the head of its answer. The request is handed over at once, so that
+/// what waits is small.
+pub fn send(ready: Ready, home: &Arc<Key>, request: Request<OutBody>) -> Sending {
     match ready {
-        Ready::Http1(connection) => {
-            let (response, connection) = send_h1(connection, request).await?;
-            let (parts, incoming) = response.into_parts();
+        Ready::Http1(mut connection) => {
+            let answering = Box::pin(connection.sender.try_send_request(request));
             let home = Arc::clone(home);
-            let link = Link::Http1 { connection, home, spoilt: false };
-            Ok((parts, Answer { incoming, link }))
+            Sending::Http1 { connection: Some(connection), home, answering }
         }
         Ready::Http2(mut stream) => {
-            let sent = stream.sender.try_send_request(request).await;
-            let response = sent.map_err(|mut error| {
+            let answering = Box::pin(stream.sender.try_send_request(request));
+            Sending::Http2 { stream: Some(stream), answering }
+        }
+    }
+}
+
+/// A request whose answer has not begun; see [`send`].
+pub enum Sending {
+    /// Drives the connection while it waits.
+    Http1 {
+        /// Gone once the answer has begun.
+        connection: Option<Box<H1>>,
+        /// Where the connection goes back to.
+        home: Arc<Key>,
+        /// What hyper answers.
+        answering: Answering,
+    },
+    /// The connection's task drives it.
+    Http2 {
+        /// Gone once the answer has begun.
+        stream: Option<Stream>,
+        /// What hyper answers.
+        answering: Answering,
+    },
+}
+
+type Answering = Pin<Box<dyn Future<Output = Sent> + Send>>;
+type Sent = Result<Response<Incoming>, conn::TrySendError<Request<OutBody>>>;
+
+impl Future for Sending {
+    type Output = Result<(http::response::Parts, Answer), SendError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let (sent, link) = match self.get_mut() {
+            Self::Http1 { connection, home, answering } => {
+                let Some(driven) = connection else { return Poll::Ready(Err(SendError::Ended)) };
+                match driven.drive(cx.waker(), |cx| answering.as_mut().poll(cx)) {
+                    Poll::Pending if driven.has_ended() => {
+                        return Poll::Ready(Err(SendError::Ended));
+                    }
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(sent) => {
+                        let home = Arc::clone(home);
+                        let link = connection.take().map_or(Link::Done, |connection| Link::Http1 {
+                            connection,
+                            home,
+                            spoilt: false,
+                        });
+                        (sent, link)
+                    }
+                }
+            }
+            Self::Http2 { stream, answering } => {
+                let sent = std::task::ready!(answering.as_mut().poll(cx));
+                let link =
+                    stream.take().map_or(Link::Done, |stream| Link::Http2 { _stream: stream });
+                (sent, link)
+            }
+        };
+        Poll::Ready(match sent {
+            Ok(response) => {
+                let (parts, incoming) = response.into_parts();
+                Ok((parts, Answer { incoming, link }))
+            }
+            Err(mut error) => {
                 let unsent = error.take_message().is_some();
                 let error = error.into_error();
-                if unsent || given_back(&error) {
+                Err(if unsent || given_back(&error) {
                     SendError::Unstarted(error)
                 } else {
                     SendError::Reset(error)
-                }
-            })?;
-            let (parts, incoming) = response.into_parts();
-            Ok((parts, Answer { incoming, link: Link::Http2 { _stream: stream } }))
-        }
+                })
+            }
+        })
     }
 }
 
@@ -169,30 +225,6 @@ fn given_back(error: &hyper::Error) -> bool {
         source = inner.source();
     }
     false
-}
-
-async fn send_h1(
-    mut connection: Box<H1>,
-    request: Request<OutBody>,
-) -> Result<(Response<Incoming>, Box<H1>), SendError> {
-    let mut sending = pin!(connection.sender.try_send_request(request));
-    let sent = std::future::poll_fn(|cx| {
-        match connection.drive(cx.waker(), |cx| sending.as_mut().poll(cx)) {
-            Poll::Ready(sent) => Poll::Ready(Some(sent)),
-            Poll::Pending if connection.has_ended() => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await;
-    match sent {
-        Some(Ok(response)) => Ok((response, connection)),
-        Some(Err(mut error)) => {
-            let unsent = error.take_message().is_some();
-            let error = error.into_error();
-            Err(if unsent { SendError::Unstarted(error) } else { SendError::Reset(error) })
-        }
-        None => Err(SendError::Ended),
-    }
 }
 
 impl Answer {
