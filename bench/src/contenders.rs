@@ -75,6 +75,13 @@ impl Running {
         self.child.id()
     }
 
+    /// How it ended, if it did although nobody here asked it to.
+    pub(crate) fn ended(&mut self) -> Option<String> {
+        let status = self.child.try_wait().ok().flatten()?;
+        let output = fs::read_to_string(self.folder.join("output.log")).unwrap_or_default();
+        Some(format!("{status}; {}", output.lines().last().unwrap_or("it said nothing")))
+    }
+
     /// Its folder.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder

@@ -55,6 +55,7 @@ struct Bench<'a> {
 /// Runs the whole benchmark.
 pub(crate) async fn run(options: &Options) -> Fallible<()> {
     check_names(options)?;
+    let _alone = only_one()?;
     measure::pin_self(LOAD_CORE)?;
     // The load generator competes with whatever else the machine does; where it may, it goes first.
     let me = std::process::id().to_string();
@@ -97,6 +98,16 @@ pub(crate) async fn run(options: &Options) -> Fallible<()> {
         println!("saved as {}", saved.display());
     }
     Ok(())
+}
+
+/// Two measurements at once would measure each other: the second waits.
+fn only_one() -> Fallible<std::fs::File> {
+    let lock = std::fs::File::create(std::env::temp_dir().join("saros-bench.lock"))?;
+    if lock.try_lock().is_err() {
+        eprintln!("another measurement is running; waiting for its end");
+        lock.lock()?;
+    }
+    Ok(lock)
 }
 
 fn check_names(options: &Options) -> Fallible<()> {
@@ -158,12 +169,14 @@ impl Bench<'_> {
             return Ok(());
         }
         let stub = self.stub(h2)?;
+        let launch = |bench: &Self, index: usize| -> Fallible<Running> {
+            let contender = bench.contenders.get(index).ok_or("no such contender")?;
+            bench.launch(contender.as_ref(), stub.port, h2, Placement::Core(PROXY_CORE))
+        };
         let mut running = Vec::new();
-        for contender in &self.contenders {
+        for (index, contender) in self.contenders.iter().enumerate() {
             if !h2 || contender.speaks_h2() {
-                let launched =
-                    self.launch(contender.as_ref(), stub.port, h2, Placement::Core(PROXY_CORE))?;
-                running.push((contender.name(), launched));
+                running.push((index, contender.name(), launch(self, index)?));
             }
         }
         for row in rows {
@@ -180,8 +193,12 @@ impl Bench<'_> {
                         rows::latency(&target, &self.effort).await,
                     );
                 }
-                for (name, running) in &running {
-                    let figures = rows::measure(row, running, &self.effort).await;
+                for (index, name, running) in &mut running {
+                    let mut figures = rows::measure(row, running, &self.effort).await;
+                    if let Some(how) = running.ended() {
+                        figures = Err(format!("it ended while being measured: {how}").into());
+                        *running = launch(self, *index)?;
+                    }
                     self.report.record(name, row, h2, figures);
                 }
             }
