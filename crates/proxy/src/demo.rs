@@ -90,8 +90,8 @@ fn service() -> Emulator {
     emulator.settings(|settings| {
         settings.pace.headers_ms = 60;
         settings.pace.gap_ms = 25;
-        settings.speech.text =
-            "An eclipse returns after eighteen years: that is a saros.".to_owned();
+        "An eclipse returns after eighteen years: that is a saros."
+            .clone_into(&mut settings.speech.text);
     });
     emulator
 }

@@ -27,6 +27,7 @@ pub mod guard;
 pub mod health;
 pub mod ids;
 pub mod journal;
+pub mod lease;
 pub mod listen;
 pub mod models;
 pub mod receive;

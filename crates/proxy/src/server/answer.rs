@@ -15,9 +15,10 @@ use saros_wire::reply::Kind;
 use tokio::time::Instant;
 
 use crate::observe::record::RequestRecord;
-use crate::server::app::{Active, App};
+use crate::server::app::App;
 use crate::server::guard::{self, Denied};
 use crate::server::journal::Journal;
+use crate::server::lease::Active;
 use crate::server::reply::{Out, Own, empty};
 use crate::server::route::{Route, route};
 use crate::server::serve::Call;

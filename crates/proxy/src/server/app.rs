@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use saros_core::fault::Fault;
 use saros_core::id::{KeyId, LeaseId, TicketId, UpstreamId};
-use saros_core::meter::{Bill, Tokens};
-use saros_core::pool::{Admission, Ask, Effects, Notice, Outcome, Pool, Roster, Rules, Trail};
+use saros_core::pool::{Effects, Notice, Outcome, Pool, Roster, Rules};
 use saros_core::time::Millis;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -16,6 +14,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::runtime::Tasks;
 use crate::server::ids::Ids;
+use crate::server::lease::Ticket;
 use crate::server::models::Models;
 use crate::server::receive::Memory;
 use crate::upstream::dial::Dial;
@@ -51,8 +50,9 @@ pub struct App {
     /// Rung when `draining` or `cutting` changes.
     pub bell: Arc<Notify>,
     keys: Vec<Arc<Key>>,
+    names: Names,
     pool: Mutex<Pool>,
-    waiters: Mutex<BTreeMap<TicketId, Arc<Notify>>>,
+    pub(super) waiters: Mutex<BTreeMap<TicketId, Arc<Notify>>>,
     due: Notify,
 }
 
@@ -85,11 +85,12 @@ impl App {
             was_cut: AtomicBool::new(false),
             bell: Arc::default(),
             keys,
+            names: Names::default(),
             pool: Mutex::new(pool),
             waiters: Mutex::default(),
             due: Notify::new(),
         });
-        app.carry_out(effects);
+        app.carry_out(&effects);
         app
     }
 
@@ -114,17 +115,22 @@ impl App {
             + u8::from(self.cutting.load(Ordering::Relaxed))
     }
 
+    /// A model's name, shared with those who asked for it lately.
+    pub fn model_name(&self, name: &str) -> Arc<str> {
+        self.names.of(name)
+    }
+
     /// A place in the pool.
     pub fn enter(self: &Arc<Self>) -> Ticket {
         let now = self.clock.now();
         let trail = self.pool().enter(now);
-        Ticket { app: Arc::clone(self), trail, fresh: Some(now), waited: false }
+        Ticket::new(self, trail, now)
     }
 
     /// Housekeeping; see [`Pool::tick`].
     pub fn tick(&self) {
         let effects = self.pool().tick(self.clock.now());
-        self.carry_out(effects);
+        self.carry_out(&effects);
     }
 
     /// Compares clocks. After a jump open connections are dead, whatever they look like, and what
@@ -161,12 +167,12 @@ impl App {
         }
     }
 
-    fn settle(&self, lease: LeaseId, outcome: Outcome, now: Millis) {
+    pub(super) fn settle(&self, lease: LeaseId, outcome: Outcome, now: Millis) {
         let effects = self.pool().settle(lease, outcome, now);
-        self.carry_out(effects);
+        self.carry_out(&effects);
     }
 
-    fn carry_out(&self, effects: Effects) {
+    pub(super) fn carry_out(&self, effects: &Effects) {
         if !effects.wake.is_empty() {
             let waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
             for waiter in effects.wake.iter().filter_map(|ticket| waiters.get(ticket)) {
@@ -227,130 +233,26 @@ impl App {
     }
 }
 
-/// A request's place in the pool; leaves it when dropped.
-pub struct Ticket {
-    app: Arc<App>,
-    /// What has been tried.
-    pub trail: Trail,
-    /// The time, if it was read just now.
-    fresh: Option<Millis>,
-    waited: bool,
-}
+/// The names of the models asked for lately. A name outlives its request in the log, on another
+/// thread; sharing it keeps memory from wandering between the two.
+#[derive(Default)]
+struct Names(Mutex<Vec<Arc<str>>>);
 
-impl Ticket {
-    /// Asks until there is an answer other than "wait".
-    pub async fn admit(&mut self, ask: &Ask) -> Admission {
-        loop {
-            let (admission, effects) = {
-                let now = self.fresh.take().unwrap_or_else(|| self.app.clock.now());
-                self.app.pool().admit(ask, &self.trail, now)
-            };
-            self.app.carry_out(effects);
-            let Admission::Wait { until } = admission else { return admission };
-            let woken = self.wait_handle();
-            self.trail.queued_since.get_or_insert(self.app.clock.now());
-            let span = until.since(self.app.clock.now()).max(0).unsigned_abs();
-            let span = std::time::Duration::from_millis(span);
-            // Either way the pool is asked again, and says whether the time is up.
-            drop(tokio::time::timeout(span, woken.notified()).await);
+impl Names {
+    /// More models than this are not used at the same time.
+    const KEPT: usize = 16;
+
+    fn of(&self, name: &str) -> Arc<str> {
+        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = names.iter().find(|known| ***known == *name) {
+            return Arc::clone(known);
         }
-    }
-
-    fn wait_handle(&mut self) -> Arc<Notify> {
-        self.waited = true;
-        let mut waiters = self.app.waiters.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(waiters.entry(self.trail.ticket).or_default())
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        if !self.waited {
-            return;
+        let new: Arc<str> = name.into();
+        if names.len() == Self::KEPT {
+            names.remove(0);
         }
-        {
-            let mut waiters = self.app.waiters.lock().unwrap_or_else(PoisonError::into_inner);
-            waiters.remove(&self.trail.ticket);
-        }
-        let effects = self.app.pool().leave(self.trail.ticket, self.app.clock.now());
-        self.app.carry_out(effects);
-    }
-}
-
-/// The right to run one attempt. Dropping it unsettled means that the client went away.
-pub struct Lease {
-    app: Arc<App>,
-    id: LeaseId,
-    /// What the attempt will have cost at most if nobody hears how it ended.
-    estimate: Tokens,
-    sent: bool,
-    open: bool,
-}
-
-impl Lease {
-    /// Takes over a grant.
-    pub fn new(app: &Arc<App>, id: LeaseId, estimate: Tokens) -> Self {
-        Self { app: Arc::clone(app), id, estimate, sent: false, open: true }
-    }
-
-    /// For what costs nothing and takes no slot: settles nothing.
-    pub fn none(app: &Arc<App>) -> Self {
-        let (id, estimate) = (LeaseId(u64::MAX), Tokens::default());
-        Self { app: Arc::clone(app), id, estimate, sent: false, open: false }
-    }
-
-    /// From now on the attempt may cost something.
-    pub fn sent(&mut self) {
-        self.sent = true;
-    }
-
-    /// A 2xx's headers came.
-    pub fn answered(&self, moment: Instant) {
-        let effects = self.app.pool().answered(self.id, self.app.clock.at(moment));
-        self.app.carry_out(effects);
-    }
-
-    /// The attempt ended so. Only the first word counts.
-    pub fn settle(&mut self, outcome: Outcome, moment: Instant) {
-        if std::mem::take(&mut self.open) {
-            self.app.settle(self.id, outcome, self.app.clock.at(moment));
-        }
-    }
-
-    /// The attempt failed before the first byte of a 2xx.
-    pub fn faulted(mut self, fault: Fault) {
-        self.settle(Outcome::Faulted(fault), Instant::now());
-    }
-
-    /// The most that the attempt can have cost.
-    pub fn estimate(&self) -> Tokens {
-        self.estimate
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        let bill = if self.sent { Bill::at_most(self.estimate) } else { Bill::NOTHING };
-        if self.open {
-            self.settle(Outcome::Abandoned(bill), Instant::now());
-        }
-    }
-}
-
-/// Counts a request as active until dropped.
-pub struct Active(Arc<App>);
-
-impl Active {
-    /// One more.
-    pub fn new(app: &Arc<App>) -> Self {
-        app.active.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(app))
-    }
-}
-
-impl Drop for Active {
-    fn drop(&mut self) {
-        self.0.active.fetch_sub(1, Ordering::Relaxed);
+        names.push(Arc::clone(&new));
+        new
     }
 }
 

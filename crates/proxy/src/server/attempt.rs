@@ -14,7 +14,8 @@ use saros_core::format::Format;
 use saros_core::id::KeyId;
 use tokio::time::Instant;
 
-use crate::server::app::{App, Lease};
+use crate::server::app::App;
+use crate::server::lease::Lease;
 use crate::upstream::body::{OutBody, Upload};
 use crate::upstream::connections::Ready;
 use crate::upstream::exchange::{Answer, SendError, send};

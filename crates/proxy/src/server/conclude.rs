@@ -12,9 +12,10 @@ use tokio::time::Instant;
 
 use crate::catalogue;
 use crate::config::OnExhausted;
-use crate::server::app::{Active, App};
+use crate::server::app::App;
 use crate::server::attempt::{Failure, HeldAnswer};
 use crate::server::journal::Journal;
+use crate::server::lease::Active;
 use crate::server::relay::{Meter, Relay};
 use crate::server::reply::{Out, Own};
 use crate::upstream::headers;

@@ -21,7 +21,7 @@ pub enum Denied {
     Origin,
     /// A client token is needed.
     Token,
-    /// WebSockets are not spoken here.
+    /// `WebSocket`s are not spoken here.
     WebSocket,
 }
 

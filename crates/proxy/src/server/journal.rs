@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::observe::record::{End, RequestRecord};
-use crate::server::app::Active;
+use crate::server::lease::Active;
 
 /// A request's record in the making; writes it when finished or dropped.
 pub struct Journal {

@@ -11,9 +11,10 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::catalogue;
-use crate::server::app::{App, Lease};
+use crate::server::app::App;
 use crate::server::attempt::{self, Attempted, Outgoing};
 use crate::server::conclude::KEY_LABEL;
+use crate::server::lease::Lease;
 use crate::server::reply::Out;
 use crate::upstream::key::Key;
 

@@ -19,9 +19,10 @@ use saros_wire::tap::Tap;
 use saros_wire::usage::Reading;
 use tokio::time::{Instant, Sleep};
 
-use crate::server::app::{App, Lease};
+use crate::server::app::App;
 use crate::server::batch::Batch;
 use crate::server::journal::Journal;
+use crate::server::lease::Lease;
 use crate::server::reply::Broken;
 use crate::upstream::exchange::Answer;
 
@@ -133,6 +134,7 @@ impl Relay {
     }
 
     /// A piece that was read already and goes first.
+    #[must_use]
     pub fn first(mut self, piece: Bytes) -> Self {
         self.first = Some(piece);
         self
@@ -334,19 +336,17 @@ impl Drop for Relay {
 
 /// What an answer cost: what it said itself, else at most the estimate with what was seen of it.
 fn bill(reading: &Reading, estimate: Tokens) -> Bill {
-    match reading.tokens {
-        Some(tokens) => Bill {
+    if let Some(tokens) = reading.tokens {
+        return Bill {
             list_cost: reading.list_cost,
             balance_cost: reading.balance_cost,
             ..Bill::exact(tokens)
-        },
-        None => {
-            let seen = reading.output_bytes / BYTES_PER_TOKEN;
-            Bill {
-                balance_cost: reading.balance_cost,
-                ..Bill::at_most(Tokens { output: estimate.output.max(seen), ..estimate })
-            }
-        }
+        };
+    }
+    let seen = reading.output_bytes / BYTES_PER_TOKEN;
+    Bill {
+        balance_cost: reading.balance_cost,
+        ..Bill::at_most(Tokens { output: estimate.output.max(seen), ..estimate })
     }
 }
 

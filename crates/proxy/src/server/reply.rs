@@ -75,12 +75,14 @@ impl Own {
     }
 
     /// When to come back, in whole seconds; at least one.
+    #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds.max(1));
         self
     }
 
     /// Asks clients not to repeat the request.
+    #[must_use]
     pub fn last_word(mut self) -> Self {
         self.last_word = true;
         self

@@ -89,8 +89,8 @@ fn is_odd(path: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn of(method: Method, uri: &str) -> Route {
-        route(&method, &uri.parse().unwrap())
+    fn of(method: &Method, uri: &str) -> Route {
+        route(method, &uri.parse().unwrap())
     }
 
     fn proxied(format: Option<Format>, below: &str) -> Route {
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn both_prefixes_lead_to_the_service() {
         for prefix in ["/v1", "/zen/go/v1"] {
-            let post = |below: &str| of(Method::POST, &format!("{prefix}/{below}"));
+            let post = |below: &str| of(&Method::POST, &format!("{prefix}/{below}"));
             assert_eq!(post("chat/completions"), proxied(Some(Format::Chat), "chat/completions"));
             assert_eq!(
                 post("messages?beta=true"),
@@ -109,19 +109,19 @@ mod tests {
             assert_eq!(post("responses"), proxied(Some(Format::Responses), "responses"));
             assert_eq!(post("messages/count_tokens"), Route::CountTokens);
             assert_eq!(post("embeddings"), proxied(None, "embeddings"));
-            assert_eq!(of(Method::GET, &format!("{prefix}/models")), Route::Models);
-            assert_eq!(of(Method::GET, &format!("{prefix}/usage?x")), proxied(None, "usage?x"));
+            assert_eq!(of(&Method::GET, &format!("{prefix}/models")), Route::Models);
+            assert_eq!(of(&Method::GET, &format!("{prefix}/usage?x")), proxied(None, "usage?x"));
             assert_eq!(
-                of(Method::GET, &format!("{prefix}/chat/completions")),
+                of(&Method::GET, &format!("{prefix}/chat/completions")),
                 proxied(None, "chat/completions")
             );
-            assert_eq!(of(Method::GET, &format!("{prefix}/")), Route::NotFound);
+            assert_eq!(of(&Method::GET, &format!("{prefix}/")), Route::NotFound);
         }
-        assert_eq!(of(Method::GET, "/"), Route::Root);
-        assert_eq!(of(Method::HEAD, "/health"), Route::Health);
-        assert_eq!(of(Method::GET, "/ready"), Route::Ready);
-        assert_eq!(of(Method::POST, "/ready"), Route::NotFound);
-        assert_eq!(of(Method::GET, "/v2/models"), Route::NotFound);
+        assert_eq!(of(&Method::GET, "/"), Route::Root);
+        assert_eq!(of(&Method::HEAD, "/health"), Route::Health);
+        assert_eq!(of(&Method::GET, "/ready"), Route::Ready);
+        assert_eq!(of(&Method::POST, "/ready"), Route::NotFound);
+        assert_eq!(of(&Method::GET, "/v2/models"), Route::NotFound);
     }
 
     #[test]
@@ -138,8 +138,8 @@ mod tests {
             "/v1/a%2",
             "/v1/a%252e",
         ] {
-            assert_eq!(of(Method::GET, path), Route::Odd, "{path}");
+            assert_eq!(of(&Method::GET, path), Route::Odd, "{path}");
         }
-        assert_eq!(of(Method::GET, "/v1/a%20b"), proxied(None, "a%20b"));
+        assert_eq!(of(&Method::GET, "/v1/a%20b"), proxied(None, "a%20b"));
     }
 }

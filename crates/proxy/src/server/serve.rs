@@ -15,11 +15,12 @@ use saros_wire::reply::Kind;
 use tokio::time::Instant;
 
 use crate::catalogue;
-use crate::server::app::{App, Lease};
+use crate::server::app::App;
 use crate::server::attempt::{self, Attempted, Failure, Outgoing};
 use crate::server::conclude::{self, conclude};
 use crate::server::guard;
 use crate::server::journal::Journal;
+use crate::server::lease::Lease;
 use crate::server::receive::{self, Hold, Refused};
 use crate::server::relay::{BYTES_PER_TOKEN, Meter, Relay};
 use crate::server::reply::{Out, Own};
@@ -89,7 +90,7 @@ fn prepare(
     let known = guard::has_token(&app.config, &parts.headers);
     let session = session::of(&parts.headers, known, &head, journal.record.id.as_u128());
     let ask = Ask {
-        model: head.model.as_deref().map(Arc::from),
+        model: head.model.as_deref().map(|name| app.model_name(name)),
         format,
         session: Some(session.key),
         warm: session.warm,

@@ -72,12 +72,11 @@ pub fn of(headers: &HeaderMap, known: bool, head: &Head, request_id: u128) -> Se
 /// which change.
 fn derived(headers: &HeaderMap, known: bool, opening: u128) -> HeaderValue {
     let credential = headers.get(AUTHORIZATION).or_else(|| headers.get("x-api-key"));
-    let id = match credential.filter(|_| known) {
-        Some(value) => session_id(&format!("{:016x}", xxh3_64(value.as_bytes())), opening),
-        None => {
-            let product = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
-            session_id(product.unwrap_or_default(), opening)
-        }
+    let id = if let Some(value) = credential.filter(|_| known) {
+        session_id(&format!("{:016x}", xxh3_64(value.as_bytes())), opening)
+    } else {
+        let product = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+        session_id(product.unwrap_or_default(), opening)
     };
     HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("ses_00000000000000000000000000"))
 }

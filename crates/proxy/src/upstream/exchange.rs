@@ -213,7 +213,7 @@ impl Future for Sending {
     }
 }
 
-/// REFUSED_STREAM, or above a GOAWAY's last stream: the server says that it did nothing
+/// `REFUSED_STREAM`, or above a GOAWAY's last stream: the server says that it did nothing
 /// (RFC 9113 §8.7).
 fn given_back(error: &hyper::Error) -> bool {
     let mut source = std::error::Error::source(error);

@@ -1,5 +1,6 @@
 //! One configured key as the edge sees it: its credential ready to send, its paths, its connections.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -137,7 +138,8 @@ fn label_value(label: &str) -> HeaderValue {
         if (byte.is_ascii_graphic() || byte == b' ') && byte != b'%' {
             text.push(char::from(byte));
         } else {
-            text.push_str(&format!("%{byte:02X}"));
+            // Writing into a string cannot fail.
+            let _written = write!(text, "%{byte:02X}");
         }
     }
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("unnamed"))

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -86,7 +87,7 @@ impl Tunnel {
         let authorization = user.map(|user| {
             crate::secret::Secret::new(format!(
                 "Basic {}",
-                base64(percent_decoded(user).as_bytes())
+                BASE64_STANDARD.encode(percent_decoded(user))
             ))
         });
         Some(Self { host: host.to_owned(), port, authorization })
@@ -127,34 +128,16 @@ fn percent_decoded(text: &str) -> String {
     let mut rest = text.as_bytes();
     while let Some((&byte, tail)) = rest.split_first() {
         let pair = tail.get(..2).and_then(|pair| std::str::from_utf8(pair).ok());
-        match pair.and_then(|pair| u8::from_str_radix(pair, 16).ok()).filter(|_| byte == b'%') {
-            Some(decoded) => {
-                bytes.push(decoded);
-                rest = tail.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(byte);
-                rest = tail;
-            }
+        let code = pair.and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        if let Some(code) = code.filter(|_| byte == b'%') {
+            bytes.push(code);
+            rest = tail.get(2..).unwrap_or_default();
+        } else {
+            bytes.push(byte);
+            rest = tail;
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// RFC 4648 §4, for one header.
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let letter = |index: u32| ALPHABET.get(index as usize & 63).copied().map_or('=', char::from);
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let part = |index: usize| u32::from(chunk.get(index).copied().unwrap_or(0));
-        let bits = part(0) << 16 | part(1) << 8 | part(2);
-        text.push(letter(bits >> 18));
-        text.push(letter(bits >> 12));
-        text.push(if chunk.len() > 1 { letter(bits >> 6) } else { '=' });
-        text.push(if chunk.len() > 2 { letter(bits) } else { '=' });
-    }
-    text
 }
 
 #[cfg(test)]

@@ -1,5 +1,10 @@
 //! The program as a process: what it prints, what it returns, what it leaves behind.
 #![cfg(unix)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests: a failure here is a failed test"
+)]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -71,18 +76,18 @@ struct Running {
 impl Running {
     fn start(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        let mut log = String::new();
-        loop {
-            let before = log.len();
-            if out.read_line(&mut log).unwrap() == 0 {
-                panic!("ended before it listened: {log}");
-            }
-            if let Some((_, address)) = log[before..].split_once("Proxy listening on http://") {
-                let address = address.split(['"', ' ', '\n']).next().unwrap().to_owned();
-                return Self { child, out, log, address };
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let mut running = Self { child, out, log: String::new(), address: String::new() };
+        while running.address.is_empty() {
+            let mut line = String::new();
+            let length = running.out.read_line(&mut line).unwrap();
+            running.log.push_str(&line);
+            assert_ne!(length, 0, "ended before it listened: {}", running.log);
+            if let Some((_, address)) = line.split_once("Proxy listening on http://") {
+                address.split(['"', ' ', '\n']).next().unwrap().clone_into(&mut running.address);
             }
         }
+        running
     }
 
     fn get(&self, path: &str, headers: &str) -> String {
@@ -101,7 +106,16 @@ impl Running {
         self.out.read_to_string(&mut self.log).unwrap();
         let mut err = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
-        Ended { code: self.child.wait().unwrap().code(), out: self.log, err }
+        let code = self.child.wait().unwrap().code();
+        Ended { code, out: std::mem::take(&mut self.log), err }
+    }
+}
+
+impl Drop for Running {
+    /// A failed test leaves no process behind.
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }
 
