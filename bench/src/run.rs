@@ -32,7 +32,7 @@ pub(crate) struct Options {
     /// Skip the rows over HTTP/2.
     #[arg(long)]
     no_h2: bool,
-    /// Save the result here as <date>.md and <date>.json.
+    /// Save the result here, as two files named by the day: one for people, one for programs.
     #[arg(long)]
     save: Option<PathBuf>,
 }

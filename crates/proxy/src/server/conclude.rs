@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderName, Response, StatusCode, Version};
 use saros_core::fault::{FaultKind, Window};
+use saros_core::format::Format;
 use saros_core::pool::{Ask, Refusal};
 use saros_core::time::{HOUR, Millis};
 use saros_wire::reply::Kind;
@@ -98,15 +99,19 @@ fn held(app: &Arc<App>, answer: HeldAnswer) -> Response<Out> {
 
 fn wrong_format(ask: &Ask) -> Own {
     let model = ask.model.as_deref().unwrap_or_default();
-    let asked = ask.format.map_or("this", saros_core::format::Format::name);
-    let message = match catalogue::speaks(model) {
-        Some(catalogue::Speaks::One(format)) => format!(
-            "Model {model} does not speak the {asked} format here. Send it to POST /v1/{} instead.",
-            format.endpoint()
-        ),
-        _ => format!(
-            "Model {model} does not speak the {asked} format, nor another one offered here."
-        ),
+    let asked = ask.format.map_or("this", Format::name);
+    let endpoints: Vec<String> = [Format::Chat, Format::Messages, Format::Responses]
+        .into_iter()
+        .filter(|format| catalogue::speaks(model).is_some_and(|speaks| speaks.is(*format)))
+        .map(|format| format!("POST /v1/{}", format.endpoint()))
+        .collect();
+    let message = if endpoints.is_empty() {
+        format!("Model {model} does not speak the {asked} format, nor another one offered here.")
+    } else {
+        let instead = endpoints.join(" or ");
+        format!(
+            "Model {model} does not speak the {asked} format here. Send it to {instead} instead."
+        )
     };
     Own::new(StatusCode::BAD_REQUEST, Kind::ModelError, message).last_word()
 }
@@ -191,7 +196,6 @@ fn day_and_time(at: Millis) -> String {
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt;
-    use saros_core::format::Format;
 
     use super::*;
 

@@ -120,7 +120,8 @@ impl Relay {
         let patience = app.config.stream_idle_timeout;
         Self {
             app: Arc::clone(app),
-            remaining: answer.length(),
+            // An event stream may get an event of ours at its end, whatever length it declared.
+            remaining: answer.length().filter(|_| !matches!(meter, Meter::Stream(..))),
             answer,
             meter,
             lease,
@@ -286,8 +287,7 @@ impl Relay {
     fn end_with(&mut self, message: &str, batch: &mut Batch) {
         self.end = Some(match &self.meter {
             Meter::Stream(watch, _) if watch.terminal() || watch.failed() => End::Clean,
-            // A declared length leaves no room for an event of ours.
-            Meter::Stream(watch, format) if self.remaining.is_none() => {
+            Meter::Stream(watch, format) => {
                 batch.push(Bytes::from_static(watch.cut_prefix()));
                 batch.push(stream_error(*format, message).into());
                 End::Clean

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::CONTENT_ENCODING;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderValue, Response, StatusCode, Version, request, response};
 use hyper::body::Incoming;
 use saros_core::fault::{Fault, FaultKind, Rotation, Scope};
@@ -177,6 +177,9 @@ fn begun(
     }
     journal.answering(parts.status, moment);
     let meter = Meter::of(ask.format, &parts.headers);
+    if matches!(meter, Meter::Stream(..)) {
+        parts.headers.remove(CONTENT_LENGTH);
+    }
     let relay = Relay::new(app, answer, meter, Some(lease), journal, moment);
     headers::incoming(&mut parts.headers);
     parts.version = Version::HTTP_11;

@@ -330,3 +330,15 @@ async fn a_client_that_leaves_ends_the_request_upstream_at_once() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_with_a_declared_length_that_lacks_its_end_is_reported_too() {
+    let stage = Stage::new(1);
+    stage.network.answers_raw(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 15\r\n\r\n\
+         data: {\"a\":1}\n\n",
+    );
+    let answer = stage.ask(crate::stage::chat("glm-5.2", "hello", true)).await;
+    assert!(answer.complete && answer.headers.get("content-length").is_none());
+    assert!(answer.text().starts_with("data: {\"a\":1}\n\ndata: {\"error\":"), "{}", answer.text());
+}
