@@ -48,6 +48,9 @@ struct Work {
     journal: Journal,
 }
 
+/// Bodies up to this size are read where they arrive: it takes at most a tenth of a millisecond.
+const READ_HERE: usize = 1 << 20;
+
 /// Serves one request for the service.
 pub async fn proxied(
     app: &Arc<App>,
@@ -64,31 +67,41 @@ pub async fn proxied(
     }
     let (limit, idle) = (app.config.max_body_bytes, app.config.stream_idle_timeout);
     match receive::receive(body, limit, idle, &app.memory).await {
-        Ok((body, hold)) => run(app, prepare(app, *call, below_v1, body, hold)).await,
+        Ok((body, hold)) => {
+            let head = read_head(&call, &body).await;
+            run(app, prepare(app, *call, &head, below_v1, body, hold)).await
+        }
         Err(refused) => ours(call.journal, not_received(&refused).answer(format)),
     }
 }
 
-/// Reads what routing needs out of the request.
+/// Reads what routing needs out of the body. A long one is read on another thread, so that it holds
+/// nobody else up.
+async fn read_head(call: &Call, body: &Bytes) -> Head {
+    let Some(format) = call.journal.record.format else { return Head::default() };
+    let named = session::in_headers(&call.parts.headers).is_some();
+    let depth = if named { Depth::Routing } else { Depth::Conversation };
+    if body.len() <= READ_HERE {
+        return head::read(body, format, depth);
+    }
+    let body = body.clone();
+    let reading = tokio::task::spawn_blocking(move || head::read(&body, format, depth));
+    Box::pin(reading).await.unwrap_or_default()
+}
+
+/// Puts together what the attempts need.
 fn prepare(
     app: &App,
     call: Call,
+    head: &Head,
     below_v1: Cow<'static, str>,
     body: Bytes,
     hold: Hold,
 ) -> Box<Work> {
     let Call { parts, mut journal } = call;
     let format = journal.record.format;
-    let named = session::in_headers(&parts.headers).is_some();
-    let head = match format {
-        Some(format) => {
-            let depth = if named { Depth::Routing } else { Depth::Conversation };
-            head::read(&body, format, depth)
-        }
-        None => Head::default(),
-    };
     let known = guard::has_token(&app.config, &parts.headers);
-    let session = session::of(&parts.headers, known, &head, journal.record.id.as_u128());
+    let session = session::of(&parts.headers, known, head, journal.record.id.as_u128());
     let ask = Ask {
         model: head.model.as_deref().map(|name| app.model_name(name)),
         format,
