@@ -82,7 +82,10 @@ fn names_under(manifest: &str, headings: &[&str]) -> Vec<String> {
     let mut names = Vec::new();
     for line in manifest.lines().map(str::trim) {
         if line.starts_with('[') {
-            inside = headings.contains(&line);
+            // `[target.'cfg(unix)'.dependencies]` counts as `[dependencies]`.
+            let for_target = line.strip_prefix("[target.").and_then(|rest| rest.rsplit_once('.'));
+            let heading = for_target.map_or(line.to_owned(), |(_, last)| format!("[{last}"));
+            inside = headings.contains(&heading.as_str());
         } else if inside && !line.is_empty() && !line.starts_with('#') {
             let name = line.split(['=', '.', ' ']).next().unwrap_or_default();
             names.push(name.to_owned());

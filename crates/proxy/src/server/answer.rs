@@ -1,5 +1,6 @@
 //! Every request's first and last step: the guard, the route, and what every answer carries.
 
+use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::net::IpAddr;
 use std::pin::pin;
@@ -46,8 +47,19 @@ pub fn answer(
     let format = if let Route::Proxied { format, .. } = &route { *format } else { None };
     journal.record.format = format;
     let call = Box::new(Call { parts, journal });
+    let step = decide(&app, peer, call, route);
     async move {
-        let mut answering = pin!(guarded(&app, peer, call, body, route));
+        let mut answering = pin!(async {
+            match step {
+                Step::Answer(response) => *response,
+                Step::Proxied(call, below_v1) => serve::proxied(&app, call, body, below_v1).await,
+                // Boxed: rare, and would make every request's state larger.
+                Step::Models(call) => {
+                    let response = Box::pin(models::models(&app)).await;
+                    serve::ours(call.journal, response)
+                }
+            }
+        });
         let mut response = poll_fn(|cx| match answering.as_mut().poll(cx) {
             // Time is up at shutdown, and the answer has not begun.
             Poll::Pending if app.cutting.load(Ordering::Relaxed) => {
@@ -78,37 +90,44 @@ fn allowed_origin(app: &App, headers: &HeaderMap) -> Option<HeaderValue> {
     Some(origin.clone())
 }
 
-async fn guarded(
-    app: &Arc<App>,
-    peer: IpAddr,
-    call: Box<Call>,
-    body: Incoming,
-    route: Route,
-) -> Response<Out> {
+/// What a request comes to, before anything is waited for.
+enum Step {
+    /// This answer.
+    Answer(Box<Response<Out>>),
+    /// To the service.
+    Proxied(Box<Call>, Cow<'static, str>),
+    /// The model list.
+    Models(Box<Call>),
+}
+
+fn decide(app: &App, peer: IpAddr, call: Box<Call>, route: Route) -> Step {
     let format = call.journal.record.format;
-    if let Err(denied) = check(app, &call.parts, &route) {
-        return serve::ours(call.journal, refuse(denied, format));
-    }
-    if app.draining.load(Ordering::Relaxed) && !matches!(route, Route::Health | Route::Ready) {
-        return serve::ours(call.journal, stopping().answer(format));
-    }
-    let response = match route {
-        Route::Health | Route::Ready => {
-            // Asked for by machines all day: not written down, and not one of those it counts.
-            drop(call.journal.silence());
-            return if route == Route::Ready {
-                health::ready(app)
-            } else {
-                health::health(app, is_trusted(app, peer, &call.parts.headers))
-            };
+    let response = if let Err(denied) = check(app, &call.parts, &route) {
+        refuse(denied, format)
+    } else if matches!(route, Route::Health | Route::Ready) {
+        // Asked for by machines all day: not written down, and not one of those it counts.
+        drop(call.journal.silence());
+        return Step::Answer(Box::new(if route == Route::Ready {
+            health::ready(app)
+        } else {
+            health::health(app, is_trusted(app, peer, &call.parts.headers))
+        }));
+    } else if app.draining.load(Ordering::Relaxed) {
+        stopping().answer(format)
+    } else {
+        match route {
+            Route::Models => return Step::Models(call),
+            Route::Root => health::root(app),
+            _ if call.parts.method == Method::OPTIONS => empty(StatusCode::NO_CONTENT),
+            Route::Proxied { below_v1, .. } => return Step::Proxied(call, below_v1),
+            other => nothing_here(&other),
         }
-        Route::Root => health::root(app),
-        // Boxed: rare, and would make every request's state larger.
-        Route::Models => Box::pin(models::models(app)).await,
-        _ if call.parts.method == Method::OPTIONS => empty(StatusCode::NO_CONTENT),
-        Route::Proxied { below_v1, .. } => {
-            return serve::proxied(app, call, body, below_v1).await;
-        }
+    };
+    Step::Answer(Box::new(serve::ours(call.journal, response)))
+}
+
+fn nothing_here(route: &Route) -> Response<Out> {
+    match route {
         Route::CountTokens => not_found(
             Some(Format::Messages),
             "The service cannot count tokens. Estimate them in the client.",
@@ -119,13 +138,12 @@ async fn guarded(
             "The path has dot segments, doubled separators or odd encodings.",
         )
         .answer(None),
-        Route::NotFound => not_found(
+        _ => not_found(
             None,
             "Nothing here. The service is reached below /zen/go/v1/ and /v1/, for example POST \
              /v1/chat/completions.",
         ),
-    };
-    serve::ours(call.journal, response)
+    }
 }
 
 fn stopping() -> Own {

@@ -124,7 +124,8 @@ fn prepare(
 }
 
 async fn run(app: &Arc<App>, mut work: Box<Work>) -> Response<Out> {
-    let mut ticket = app.enter();
+    // Boxed like the rest of what waits.
+    let mut ticket = Box::new(app.enter());
     let mut last: Option<Box<Failure>> = None;
     loop {
         let grant = match ticket.admit(&work.ask).await {
