@@ -5,7 +5,7 @@ use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Context;
 use std::time::Duration;
 
@@ -75,7 +75,9 @@ where
     let app = Arc::clone(app);
     let peer: IpAddr = peer.ip();
     async move {
+        let asked = AtomicBool::new(false);
         let service = service_fn(|request| {
+            asked.store(true, Ordering::Relaxed);
             // Boxed, so that an idle or streaming connection does not hold a request's whole state.
             let answering = answer(Arc::clone(&app), peer, request);
             Box::pin(async move { Ok::<_, Infallible>(answering.await) })
@@ -84,6 +86,9 @@ where
         let mut connection = std::pin::pin!(connection);
         let mut bell = Bell::new(&app);
         let mut draining = false;
+        // hyper counts the time once it knows which version is spoken, and a client may keep that
+        // to itself.
+        let mut opening = Some(Box::pin(tokio::time::sleep(HEAD_TIMEOUT)));
         // How a connection ends is the client's business; its requests are in the log.
         drop(
             std::future::poll_fn(|cx| {
@@ -91,6 +96,14 @@ where
                 if !draining && app.draining.load(Ordering::Relaxed) {
                     draining = true;
                     connection.as_mut().graceful_shutdown();
+                }
+                if let Some(timer) = &mut opening {
+                    if asked.load(Ordering::Relaxed) {
+                        opening = None;
+                    } else if timer.as_mut().poll(cx).is_ready() {
+                        opening = None;
+                        connection.as_mut().graceful_shutdown();
+                    }
                 }
                 connection.as_mut().poll(cx)
             })

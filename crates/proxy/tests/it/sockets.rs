@@ -365,3 +365,24 @@ async fn a_head_that_never_ends_is_given_up() {
     let answer = stage.raw(many.as_bytes()).await;
     assert!(statuses(&answer).iter().all(|status| *status >= 400), "{answer}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_never_says_what_it_speaks_is_given_up() {
+    let stage = crate::stage::Stage::new(1);
+    for opening in ["", "P", "PRI * HTTP/2.0\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+        let mut stream = stage.connect();
+        stream.write_all(opening.as_bytes()).await.unwrap();
+        let limit = Duration::from_secs(200);
+        let mut rest = Vec::new();
+        let ended = tokio::time::timeout(limit, stream.read_to_end(&mut rest)).await;
+        assert!(ended.is_ok(), "{opening:?} is still waited for");
+    }
+    // Whoever has asked something may take its time between two requests, and over an answer.
+    let mut stream = stage.connect();
+    for pause in [89, 89, 0] {
+        stream.write_all(b"GET /ready HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+        let answer = crate::stage::read_until_quiet(&mut stream).await;
+        assert_eq!(statuses(&answer), [200]);
+        tokio::time::sleep(Duration::from_secs(pause)).await;
+    }
+}
