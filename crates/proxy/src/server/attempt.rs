@@ -118,7 +118,8 @@ pub async fn run(app: &Arc<App>, key: &Arc<Key>, out: &Outgoing, lease: &mut Lea
                     answer.spoil();
                 }
                 let passes = parts.status.is_success() || parts.status.is_redirection();
-                if passes || out.format.is_none() {
+                // A 101 to what nobody asked for is no answer at all.
+                if passes || (out.format.is_none() && !parts.status.is_informational()) {
                     return Attempted::Begun(parts, answer);
                 }
                 Box::pin(judge(app, out, parts, answer)).await

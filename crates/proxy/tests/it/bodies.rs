@@ -192,6 +192,14 @@ async fn nonsense_from_upstream_is_a_502_and_never_a_hang() {
         assert_eq!(answer.status, 502, "{nonsense}: {}", answer.text());
         assert_eq!(stage.app.pool().in_flight(), 0);
     }
+    // Nobody asked for another protocol, so there is none to switch to.
+    for request in [get("/v1/unknown"), crate::stage::chat("glm-5.2", "hello", false)] {
+        let stage = Stage::new(1);
+        stage.network.answers_raw("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\nbytes");
+        let answer = stage.ask(request).await;
+        assert_eq!(answer.status, 502, "{}", answer.text());
+        stage.assert_idle().await;
+    }
     // Interim answers come first; they are not the answer.
     let stage = Stage::new(1);
     stage.network.answers_raw(
