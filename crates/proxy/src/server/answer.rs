@@ -159,6 +159,9 @@ fn check(app: &App, parts: &request::Parts, route: &Route) -> Result<(), Denied>
     }
     guard::origin(config, &parts.headers)?;
     let service = matches!(route, Route::Proxied { .. } | Route::Models | Route::CountTokens);
+    if service {
+        guard::site(config, &parts.headers)?;
+    }
     // A browser's preflight never carries credentials.
     if service && parts.method != Method::OPTIONS {
         guard::token(config, &parts.headers)?;

@@ -110,6 +110,14 @@ pub fn origin(config: &Config, headers: &HeaderMap) -> Result<(), Denied> {
     Ok(())
 }
 
+/// For what reaches the service. Images, links and the like carry no `Origin`, so a foreign page
+/// could send a GET with them; browsers say where such requests come from in `Sec-Fetch-Site`.
+pub fn site(config: &Config, headers: &HeaderMap) -> Result<(), Denied> {
+    let foreign = headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+    let told = headers.contains_key(ORIGIN) || config.allowed_origins.open();
+    if foreign && !told { Err(Denied::Origin) } else { Ok(()) }
+}
+
 /// The token check, where one is required.
 pub fn token(config: &Config, headers: &HeaderMap) -> Result<(), Denied> {
     if !config.token_required() || has_token(config, headers) { Ok(()) } else { Err(Denied::Token) }

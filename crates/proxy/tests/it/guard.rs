@@ -134,7 +134,22 @@ async fn pages_need_an_allowed_origin_and_get_what_a_browser_asks_for() {
         }
     }
     assert_eq!(stage.tried_since(mark), "");
+    // Images and links carry no Origin; the browser says all the same where they come from.
+    for path in ["/v1/models", "/v1/unknown?x"] {
+        let answer = stage.ask(with(get(path), &[("sec-fetch-site", "cross-site")])).await;
+        assert_eq!(answer.status, 403, "{path}");
+    }
+    assert_eq!(stage.tried_since(mark), "");
+    for (site, origin) in [("none", None), ("cross-site", Some("http://localhost:5173"))] {
+        let mut request = with(get("/v1/models"), &[("sec-fetch-site", site)]);
+        if let Some(origin) = origin {
+            request = with(request, &[("origin", origin)]);
+        }
+        assert_eq!(stage.ask(request).await.status, 200, "{site} {origin:?}");
+    }
     let open = Stage::with(1, false, |config| config.allowed_origins = Origins::new(vec![]));
+    let image = with(get("/v1/models"), &[("sec-fetch-site", "cross-site")]);
+    assert_eq!(open.ask(image).await.status, 200);
     let answer = open.ask(with(chat("glm-5.2", "x", false), &[("origin", "https://any.example")]));
     assert_eq!(answer.await.status, 200);
 }
