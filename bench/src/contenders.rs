@@ -123,10 +123,10 @@ pub(crate) fn start(
     let mut placed = match placement {
         Placement::Inherited => Command::new(command.get_program()),
         Placement::Core(core) => {
-            let mut placed = Command::new("nice");
-            placed
-                .args(["-n", "-10", "taskset", "--cpu-list", &core.to_string()])
-                .arg(command.get_program());
+            // Ends with this process, however that ends.
+            let mut placed = Command::new("setpriv");
+            placed.args(["--pdeathsig", "TERM", "nice", "-n", "-10", "taskset", "--cpu-list"]);
+            placed.arg(core.to_string()).arg(command.get_program());
             placed
         }
     };

@@ -247,10 +247,11 @@ fn machine() -> BTreeMap<&'static str, String> {
         .arg("-sr")
         .output()
         .map(|out| String::from_utf8_lossy(&out.stdout).into_owned());
-    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    let cores = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cores = cores.lines().filter(|line| line.starts_with("processor")).count();
     BTreeMap::from([
         ("processor", read("/proc/cpuinfo", "model name")),
-        ("cores (this process may use)", cores.to_string()),
+        ("cores", cores.to_string()),
         ("memory", read("/proc/meminfo", "MemTotal")),
         ("kernel", kernel.unwrap_or_default().trim().to_owned()),
         (

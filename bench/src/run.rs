@@ -38,6 +38,12 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    fn results(&self) -> Option<PathBuf> {
+        let whole = !self.quick && self.only.is_empty() && self.with.is_empty() && !self.no_h2;
+        let default = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/results"));
+        self.save.clone().or_else(|| whole.then(default))
+    }
+
     fn wants(&self, row: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|name| name == row)
     }
@@ -93,8 +99,8 @@ pub(crate) async fn run(options: &Options) -> Fallible<()> {
         bench.binaries();
     }
     println!("{}", bench.report.table());
-    if let Some(folder) = &options.save {
-        let saved = bench.report.save(folder)?;
+    if let Some(folder) = options.results() {
+        let saved = bench.report.save(&folder)?;
         println!("saved as {}", saved.display());
     }
     Ok(())
