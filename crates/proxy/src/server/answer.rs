@@ -161,6 +161,9 @@ fn check(app: &App, parts: &request::Parts, route: &Route) -> Result<(), Denied>
     let service = matches!(route, Route::Proxied { .. } | Route::Models | Route::CountTokens);
     if service {
         guard::site(config, &parts.headers)?;
+        if parts.method == Method::TRACE {
+            return Err(Denied::Trace);
+        }
     }
     // A browser's preflight never carries credentials.
     if service && parts.method != Method::OPTIONS {
@@ -177,7 +180,7 @@ fn refuse(denied: Denied, format: Option<Format>) -> Response<Out> {
     let kind = match denied {
         Denied::Token => Kind::AuthError,
         Denied::Origin => Kind::Forbidden,
-        Denied::Host | Denied::NoHost | Denied::WebSocket => Kind::InvalidRequest,
+        Denied::Host | Denied::NoHost | Denied::WebSocket | Denied::Trace => Kind::InvalidRequest,
     };
     Own::new(denied.status(), kind, denied.message()).answer(format)
 }

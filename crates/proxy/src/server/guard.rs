@@ -23,6 +23,8 @@ pub enum Denied {
     Token,
     /// `WebSocket`s are not spoken here.
     WebSocket,
+    /// The answer to a TRACE would show the account's key (RFC 9110 §9.3.8).
+    Trace,
 }
 
 impl Denied {
@@ -33,7 +35,7 @@ impl Denied {
             Self::Host => StatusCode::MISDIRECTED_REQUEST,
             Self::Origin => StatusCode::FORBIDDEN,
             Self::Token => StatusCode::UNAUTHORIZED,
-            Self::WebSocket => StatusCode::NOT_IMPLEMENTED,
+            Self::WebSocket | Self::Trace => StatusCode::NOT_IMPLEMENTED,
         }
     }
 
@@ -54,6 +56,7 @@ impl Denied {
                  x-api-key."
             }
             Self::WebSocket => "WebSockets are not offered here: use plain HTTP.",
+            Self::Trace => "TRACE is not offered here.",
         }
     }
 }

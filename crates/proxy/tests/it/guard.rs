@@ -213,6 +213,17 @@ async fn beyond_loopback_a_token_is_needed_unless_waived() {
     }
 }
 
+/// The service, or what stands before it, would show the request with its key (RFC 9110 §9.3.8).
+#[tokio::test(start_paused = true)]
+async fn a_trace_never_goes_upstream() {
+    let stage = Stage::new(1);
+    for path in ["/v1/models", "/v1/chat/completions", "/v1/unknown"] {
+        let answer = stage.ask(request(Method::TRACE, path, "")).await;
+        assert_eq!(answer.status, 501, "{path}");
+    }
+    assert_eq!(stage.tried_since(0), "");
+}
+
 #[tokio::test(start_paused = true)]
 async fn upgrades() {
     let stage = Stage::new(1);
