@@ -41,7 +41,8 @@ pub struct ServeArgs {
     /// Address to listen on [default: 127.0.0.1]
     #[arg(long, value_name = "HOST")]
     pub host: Option<String>,
-    /// How an account is chosen: predictive or round-robin [default: predictive]
+    /// How an account is chosen: this version has round-robin only; predictive comes with a later
+    /// version
     #[arg(long, value_name = "STRATEGY")]
     pub strategy: Option<String>,
     /// Configuration file [default: config.yaml in ~/.config/saros, else here]
@@ -215,7 +216,11 @@ mod tests {
             assert!(text.contains("Usage:") && text.contains("Examples:"), "{line}: {text}");
             assert!(!error.use_stderr(), "{line}");
         }
-        assert!(!read("help").unwrap_err().to_string().contains("emulator"));
+        let help = read("help").unwrap_err().to_string();
+        assert!(!help.contains("emulator"));
+        let words: Vec<&str> = help.split_whitespace().collect();
+        let words = words.join(" ");
+        assert!(words.contains("predictive comes with a later version"), "{help}");
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub enum Kind {
     },
     /// The keys; see `config::keys`.
     Keys,
-    /// Part of the file format, but nothing reads it yet: a value that differs from the default is
+    /// Part of the file format, but nothing reads it yet: a value that asks for what is not done is
     /// warned about.
     Pending(Pending),
 }
@@ -80,8 +80,13 @@ pub enum Item {
 /// How much is known of the values of an option that is not in effect.
 #[derive(Debug)]
 pub enum Pending {
-    /// One of these words.
-    Word(&'static [&'static str]),
+    /// One of some words.
+    Word {
+        /// The words.
+        words: &'static [&'static str],
+        /// The one that this version does whatever is written, so that it is in effect.
+        done: &'static str,
+    },
     /// A whole number from the first to the second.
     Number(u64, u64),
     /// Whatever it is; the block is in use when this name in it is true, or, where there is no
@@ -147,7 +152,10 @@ pub const SETTINGS: &[Setting] = &[
         env: Some("SAROS_STRATEGY"),
         default: "predictive",
         original: false,
-        kind: Kind::Pending(Pending::Word(&["predictive", "round-robin"])),
+        kind: Kind::Pending(Pending::Word {
+            words: &["predictive", "round-robin"],
+            done: "round-robin",
+        }),
     },
     Setting {
         name: "usageThreshold",
@@ -409,7 +417,7 @@ impl Setting {
             Kind::Number { from, to, .. } | Kind::Pending(Pending::Number(from, to)) => {
                 range(*from, *to)
             }
-            Kind::Word { words, .. } | Kind::Pending(Pending::Word(words)) => either(words),
+            Kind::Word { words, .. } | Kind::Pending(Pending::Word { words, .. }) => either(words),
             Kind::Base(_) => {
                 "an https URL, or http to loopback, without user, query or fragment".to_owned()
             }

@@ -19,8 +19,7 @@ pub(crate) struct Bad {
     pub(crate) why: Option<String>,
 }
 
-/// Puts a value into the configuration. Says whether it is one that is not in effect and differs
-/// from the default.
+/// Puts a value into the configuration. Says whether it asks for something that is not in effect.
 pub(crate) fn put(setting: &Setting, node: &Node, config: &mut Config) -> Result<bool, Bad> {
     match &setting.kind {
         Kind::Number { from, to, set } => set(config, number(node, *from, *to)?),
@@ -32,14 +31,14 @@ pub(crate) fn put(setting: &Setting, node: &Node, config: &mut Config) -> Result
         }
         Kind::List { item, set } => set(config, list(node, *item)?),
         Kind::Keys => {}
-        Kind::Pending(pending) => return pending_differs(setting, pending, node),
+        Kind::Pending(pending) => return not_in_effect(pending, node),
     }
     Ok(false)
 }
 
-fn pending_differs(setting: &Setting, pending: &Pending, node: &Node) -> Result<bool, Bad> {
+fn not_in_effect(pending: &Pending, node: &Node) -> Result<bool, Bad> {
     Ok(match pending {
-        Pending::Word(words) => word(node, words)? != setting.default,
+        Pending::Word { words, done } => word(node, words)? != *done,
         Pending::Number(from, to) => {
             number(node, *from, *to)?;
             true
