@@ -41,8 +41,8 @@ mod upstream;
 mod tests;
 
 pub use types::{
-    Admission, Ask, Effects, Grant, Notice, Outcome, Refusal, Roster, RosterKey, Rules, Standing,
-    State, Trail,
+    Admission, Ask, Effects, Grant, Held, Notice, Outcome, Refusal, Roster, RosterKey, Rules,
+    Standing, State, Trail,
 };
 
 /// Candidate rows of one decision. Pools larger than this work, but allocate.
@@ -173,6 +173,11 @@ impl Pool {
     /// How every key stands, in rotation order.
     pub fn standings(&self, now: Millis) -> Vec<Standing> {
         self.standings_at(now)
+    }
+
+    /// Models that are not asked for at the moment.
+    pub fn held_models(&self, now: Millis) -> Vec<Held> {
+        self.held_models_at(now)
     }
 
     /// The rows from which [`Pool::admit`] would choose, in rotation order, as of the last `now`.

@@ -212,6 +212,10 @@ impl Account {
 }
 
 impl Holds {
+    pub(super) fn held_at(&self, now: Millis) -> impl Iterator<Item = (&Arc<str>, &Hold)> {
+        self.map.iter().filter(move |(_, hold)| now < hold.until)
+    }
+
     pub(super) fn get(&self, model: Option<&Arc<str>>) -> Option<&Hold> {
         if self.map.is_empty() { None } else { self.map.get(model?) }
     }

@@ -60,6 +60,20 @@ impl Models {
         model
     }
 
+    /// Those that nobody is asked for: why, and until when.
+    pub(super) fn held_at(
+        &self,
+        now: Millis,
+    ) -> impl Iterator<Item = (&Arc<str>, Option<FaultKind>, Millis)> {
+        self.map.iter().filter_map(move |(name, model)| {
+            if let Some(until) = model.held(now) {
+                return Some((name, Some(FaultKind::FreeLimit), until));
+            }
+            let until = model.breaker.until().filter(|until| now < *until)?;
+            Some((name, model.breaker.why(), until))
+        })
+    }
+
     /// Forgets what is over.
     pub(super) fn tidy(&mut self, now: Millis) {
         self.map.retain(|_, model| {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::account::Key;
-use super::{Pool, Rows, Standing, State};
+use super::{Held, Pool, Rows, Standing, State};
 use crate::breaker::Phase;
 use crate::pool::model::memorable;
 use crate::pool::{Ask, Trail};
@@ -39,6 +39,26 @@ impl Pool {
             in_flight: key.in_flight,
             last_fault: key.last_fault,
         }
+    }
+
+    pub(super) fn held_models_at(&self, now: Millis) -> Vec<Held> {
+        let now = now.max(self.now);
+        let everywhere = self.models.held_at(now).map(|(model, why, until)| Held {
+            model: Arc::clone(model),
+            label: None,
+            why,
+            until,
+        });
+        let at_accounts = self.active().filter_map(|key| Some((key, self.accounts.get(key.slot)?)));
+        let at_accounts = at_accounts.flat_map(|(key, account)| {
+            account.holds.held_at(now).map(|(model, hold)| Held {
+                model: Arc::clone(model),
+                label: Some(Arc::clone(&key.label)),
+                why: Some(hold.why),
+                until: hold.until,
+            })
+        });
+        everywhere.chain(at_accounts).collect()
     }
 
     pub(super) fn rows(&self, ask: &Ask, trail: &Trail) -> Rows {

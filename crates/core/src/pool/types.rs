@@ -264,6 +264,19 @@ pub struct Standing {
     pub last_fault: Option<(FaultKind, Millis)>,
 }
 
+/// A model that is not asked for at the moment, of everybody or of one account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Which model.
+    pub model: Arc<str>,
+    /// At whom; `None`: at everybody.
+    pub label: Option<Arc<str>>,
+    /// Why.
+    pub why: Option<FaultKind>,
+    /// Until when.
+    pub until: Millis,
+}
+
 /// One word on a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {

@@ -187,6 +187,12 @@ impl App {
         }
     }
 
+    fn upstream_name(&self, upstream: UpstreamId) -> String {
+        let known = roster(&self.keys).into_iter().position(|key| key.upstream == upstream);
+        let key = known.and_then(|index| self.keys.get(index));
+        key.map_or_else(String::new, |key| key.base.origin.to_string())
+    }
+
     fn tell(&self, notice: &Notice) {
         let now = self.clock.now();
         let label = |id: &KeyId| self.key(*id).map_or("(removed)", |key| &*key.label);
@@ -197,7 +203,7 @@ impl App {
                 why = why.name(),
                 retry_seconds = seconds(*until),
                 "Account is not used any more: the service refuses its key. Check the key and its \
-                 subscription; it is tried again later, or after a change of the configuration."
+                 subscription; it is tried again later, and after a restart."
             ),
             Notice::Cooling { key, model, why, until } => tracing::warn!(
                 key = label(key),
@@ -213,7 +219,7 @@ impl App {
                 "Model is in trouble upstream, for every account: requests for it pause"
             ),
             Notice::UpstreamOpen { upstream, until } => tracing::warn!(
-                upstream = upstream.0,
+                upstream = self.upstream_name(*upstream),
                 seconds = seconds(*until),
                 "Upstream is out of reach: requests pause"
             ),
@@ -221,7 +227,7 @@ impl App {
             Notice::Pardoned { keys, what } => tracing::info!(
                 keys = keys.iter().map(label).collect::<Vec<_>>().join(", "),
                 what = what.name(),
-                "Several accounts failed alike: the model or the service is to blame, not they"
+                "Accounts failed alike: the model or the service is to blame, not these keys"
             ),
             Notice::Merged { keeps, joins } => tracing::warn!(
                 key = label(joins),

@@ -12,7 +12,7 @@ use saros_wire::reply::Kind;
 use tokio::time::Instant;
 
 use crate::catalogue;
-use crate::config::OnExhausted;
+use crate::config::{HeaderTimeout, OnExhausted};
 use crate::server::app::App;
 use crate::server::attempt::{Failure, HeldAnswer};
 use crate::server::journal::Journal;
@@ -37,7 +37,7 @@ pub fn conclude(
     let label = ask_label(app, last.as_deref());
     let mut response = match (refusal, last) {
         (Refusal::LastAttempt, Some(failure)) => last_attempt(app, ask, *failure),
-        (refusal, _) => refused(app, refusal).answer(ask.format),
+        (refusal, _) => refused(app, ask, refusal).answer(ask.format),
     };
     if let Some(label) = label {
         response.headers_mut().insert(KEY_LABEL, label);
@@ -55,10 +55,11 @@ fn last_attempt(app: &Arc<App>, ask: &Ask, failure: Failure) -> Response<Out> {
         return wrong_format(ask).answer(ask.format);
     }
     if failure.late {
-        let message = format!(
-            "Gateway Timeout: {}. Raise requestTimeoutMs if the model needs longer.",
-            failure.message
-        );
+        let hint = match app.config.header_timeout {
+            HeaderTimeout::Exact(_) => " Raise requestTimeoutMs if the model needs longer.",
+            HeaderTimeout::Auto => "",
+        };
+        let message = format!("Gateway Timeout: {}.{hint}", failure.message);
         return Own::new(StatusCode::GATEWAY_TIMEOUT, Kind::Timeout, message).answer(ask.format);
     }
     match failure.answer {
@@ -116,14 +117,15 @@ fn wrong_format(ask: &Ask) -> Own {
     Own::new(StatusCode::BAD_REQUEST, Kind::ModelError, message).last_word()
 }
 
-fn refused(app: &App, refusal: &Refusal) -> Own {
+fn refused(app: &App, ask: &Ask, refusal: &Refusal) -> Own {
+    let model = ask.model.as_deref().unwrap_or("(unnamed)");
     let now = app.clock.now();
     match refusal {
         Refusal::AllDead | Refusal::NoKeys => Own::new(
             StatusCode::UNAUTHORIZED,
             Kind::AuthError,
             "No usable API key: the service refuses every configured key. Check the keys and their \
-             OpenCode Go subscriptions, then correct config.yaml or reload.",
+             OpenCode Go subscriptions, correct config.yaml, and restart the proxy.",
         )
         .last_word(),
         Refusal::OutOfQuota { until, window, workspace } => {
@@ -134,7 +136,7 @@ fn refused(app: &App, refusal: &Refusal) -> Own {
         Refusal::ModelOpen { until } => Own::new(
             StatusCode::SERVICE_UNAVAILABLE,
             Kind::Unavailable,
-            "This model is overloaded upstream for every account, try again later",
+            format!("Model {model} is overloaded upstream for every account, try again later"),
         )
         .retry_after(seconds(*until, now).clamp(10, 30)),
         Refusal::FreeLimit { until } => Own::new(

@@ -1,9 +1,9 @@
 //! What a browser needs to hear so that an allowed page can read our answers.
 
 use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
-    HeaderMap, HeaderName, HeaderValue, VARY,
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
+    ACCESS_CONTROL_REQUEST_HEADERS, HeaderMap, HeaderName, HeaderValue, VARY,
 };
 
 const REQUEST_PRIVATE: HeaderName =
@@ -13,6 +13,7 @@ const ALLOW_PRIVATE: HeaderName = HeaderName::from_static("access-control-allow-
 /// Adds what every answer to an allowed page carries. The upstream's own CORS headers speak of the
 /// upstream's address and are replaced.
 pub fn allow(headers: &mut HeaderMap, origin: &HeaderValue) {
+    headers.remove(ACCESS_CONTROL_ALLOW_CREDENTIALS);
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
     headers.append(VARY, HeaderValue::from_static("origin"));
     headers.insert(

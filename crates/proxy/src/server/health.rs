@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use http::{Response, StatusCode};
 use saros_core::pool::{Standing, State};
+use saros_core::time::Millis;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -27,6 +28,20 @@ struct Health<'a> {
     scraping: Scraping,
     #[serde(skip_serializing_if = "Option::is_none")]
     keys: Option<Vec<KeyHealth<'a>>>,
+    /// Models that are not asked for at the moment; not in the original.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_models: Option<Vec<HeldModel<'a>>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct HeldModel<'a> {
+    model: &'a str,
+    /// The key at which; absent: at every one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<&'a str>,
+    why: Option<&'static str>,
+    cooldown_seconds: i64,
 }
 
 #[derive(Serialize)]
@@ -57,9 +72,16 @@ pub fn health(app: &App, trusted: bool) -> Response<Out> {
         state: name(standing.state),
         why: standing.why.map(saros_core::fault::FaultKind::name),
         in_flight: standing.in_flight,
-        cooldown_seconds: standing.until.map_or(0, |until| (until.since(now).max(0) + 999) / 1000),
+        cooldown_seconds: standing.until.map_or(0, |until| seconds(until, now)),
         last_fault: standing.last_fault.map(|(kind, _)| kind.name()),
         usage: None,
+    });
+    let held = app.pool().held_models(now);
+    let held_models = held.iter().map(|held| HeldModel {
+        model: &held.model,
+        label: held.label.as_deref(),
+        why: held.why.map(saros_core::fault::FaultKind::name),
+        cooldown_seconds: seconds(held.until, now),
     });
     let health = Health {
         status: "ok",
@@ -75,8 +97,13 @@ pub fn health(app: &App, trusted: bool) -> Response<Out> {
             .unwrap_or(u64::MAX),
         scraping: Scraping { enabled: false },
         keys: trusted.then(|| keys.collect()),
+        held_models: trusted.then(|| held_models.collect()),
     };
     json(StatusCode::OK, serde_json::to_vec(&health).unwrap_or_default())
+}
+
+fn seconds(until: Millis, now: Millis) -> i64 {
+    (until.since(now).max(0) + 999) / 1000
 }
 
 const fn name(state: State) -> &'static str {

@@ -49,7 +49,7 @@ pub async fn receive(
     }
     let exact = declared.exact().and_then(|length| usize::try_from(length).ok());
     let mut hold = Hold { memory: Arc::clone(memory), bytes: 0 };
-    hold.grow(exact.unwrap_or(0))?;
+    hold.fits(exact.unwrap_or(0))?;
     let mut first: Option<Bytes> = None;
     let mut joined = BytesMut::new();
     let mut length = 0usize;
@@ -77,6 +77,13 @@ pub async fn receive(
 }
 
 impl Hold {
+    /// Is there room for so much? Only what has arrived is counted, so that a promise that is not
+    /// kept takes nothing from others.
+    fn fits(&self, more: usize) -> Result<(), Refused> {
+        let held = self.memory.0.load(Ordering::Relaxed);
+        if held.saturating_add(more) > HELD_AT_MOST { Err(Refused::NoMemory) } else { Ok(()) }
+    }
+
     fn grow(&mut self, more: usize) -> Result<(), Refused> {
         let before = self.memory.0.fetch_add(more, Ordering::Relaxed);
         self.bytes += more;

@@ -31,6 +31,9 @@ use crate::upstream::exchange::Answer;
 const INTERRUPTED: &str = "Upstream stream interrupted: server error, please try again later";
 const STOPPING: &str = "The proxy is shutting down: server error, please try again later";
 
+/// After so many bytes without a wait it is somebody else's turn.
+const TURN: usize = 1 << 20;
+
 /// An answer on its way to the client.
 pub struct Relay {
     app: Arc<App>,
@@ -46,6 +49,8 @@ pub struct Relay {
     patience: Duration,
     /// Runs while we wait; most short answers never do.
     idle: Option<Pin<Box<Sleep>>>,
+    /// Bytes passed on since the last wait.
+    burst: usize,
     end: Option<End>,
 }
 
@@ -130,6 +135,7 @@ impl Relay {
             last_byte: now,
             patience,
             idle: None,
+            burst: 0,
             end: None,
         }
     }
@@ -146,6 +152,12 @@ impl Relay {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        if self.burst > TURN {
+            // An upstream faster than we are must not keep everybody else waiting.
+            self.burst = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let mut batch = Batch::default();
         if let Some(first) = self.first.take() {
             batch.push(first);
@@ -162,7 +174,10 @@ impl Relay {
                 },
                 Poll::Pending => match batch.take() {
                     Some(bytes) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
-                    None if self.must_wait(cx) => return Poll::Pending,
+                    None if self.must_wait(cx) => {
+                        self.burst = 0;
+                        return Poll::Pending;
+                    }
                     None => batch = self.give_up(),
                 },
             }
@@ -197,6 +212,7 @@ impl Relay {
         self.last_byte = Instant::now();
         self.meter.feed(&data);
         self.journal.record.bytes_out += length;
+        self.burst += data.len();
         if let Some(remaining) = &mut self.remaining {
             *remaining = remaining.saturating_sub(length);
             // hyper does not ask again once the declared length is written.

@@ -10,6 +10,9 @@ use crate::server::app::App;
 /// After the time is up, error events and last bytes get this long to reach the clients.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// The same after a second signal.
+const LAST_GASP: Duration = Duration::from_millis(200);
+
 /// How serving ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
@@ -23,7 +26,11 @@ pub enum Ended {
 pub async fn shutdown(app: &Arc<App>, hurry: impl Future<Output = ()>) -> Ended {
     let running = app.active.load(Ordering::Relaxed);
     let seconds = app.config.shutdown_timeout.as_secs();
-    tracing::info!(running, seconds, "Stopping: finishing running requests");
+    tracing::info!(
+        running,
+        seconds,
+        "Stopping: running requests may finish; a second signal ends them at once"
+    );
     app.draining.store(true, Ordering::Relaxed);
     app.bell.notify_waiters();
     for key in app.keys() {
@@ -33,7 +40,7 @@ pub async fn shutdown(app: &Arc<App>, hurry: impl Future<Output = ()>) -> Ended 
     let in_time = tokio::select! {
         () = app.tasks.finished() => true,
         () = tokio::time::sleep(app.config.shutdown_timeout) => false,
-        () = &mut hurry => return end_at_once(app),
+        () = &mut hurry => return end_at_once(app).await,
     };
     if !in_time {
         app.cutting.store(true, Ordering::Relaxed);
@@ -41,15 +48,19 @@ pub async fn shutdown(app: &Arc<App>, hurry: impl Future<Output = ()>) -> Ended 
         tokio::select! {
             () = app.tasks.finished() => {}
             () = tokio::time::sleep(LAST_WORDS) => {}
-            () = &mut hurry => return end_at_once(app),
+            () = &mut hurry => return end_at_once(app).await,
         }
     }
     let cut = app.was_cut.load(Ordering::Relaxed) || app.active.load(Ordering::Relaxed) > 0;
     if cut { Ended::Cut } else { Ended::Drained }
 }
 
-fn end_at_once(app: &App) -> Ended {
+/// Streams still get their error event, if their clients read it at once.
+async fn end_at_once(app: &App) -> Ended {
     let running = app.active.load(Ordering::Relaxed);
     tracing::warn!(running, "Stopping at once");
+    app.cutting.store(true, Ordering::Relaxed);
+    app.bell.notify_waiters();
+    drop(tokio::time::timeout(LAST_GASP, app.tasks.finished()).await);
     if running > 0 { Ended::Cut } else { Ended::Drained }
 }

@@ -74,8 +74,12 @@ impl Network {
 
     async fn open(&self, origin: &Origin) -> Result<Dialled, DialError> {
         let host = format!("{}:{}", origin.host, origin.port);
+        let mut host = host;
         let stream = match self.tunnels.via(origin) {
-            Some(tunnel) => tunnel.connect(&origin.host, origin.port).await,
+            Some(tunnel) => {
+                host = format!("{host} through the HTTPS_PROXY {tunnel}");
+                tunnel.connect(&origin.host, origin.port).await
+            }
             None => connect(&origin.host, origin.port).await,
         };
         let stream = stream.map_err(|source| DialError::Connect { host: host.clone(), source })?;

@@ -50,7 +50,7 @@ pub fn outgoing(from_client: &HeaderMap, session: Option<&HeaderValue>) -> Heade
             headers.append(name.clone(), value.clone());
         }
     }
-    for name in named_by_connection(from_client) {
+    for name in named_by_connection(from_client).filter(|name| *name != SESSION) {
         headers.remove(name);
     }
     if let Some(session) = session {

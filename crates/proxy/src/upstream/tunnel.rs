@@ -65,6 +65,13 @@ impl Tunnels {
     }
 }
 
+/// Host and port; never the credentials.
+impl std::fmt::Display for Tunnel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
 impl Tunnel {
     fn parse(value: &str) -> Option<Self> {
         let rest = match value.split_once("://") {

@@ -112,13 +112,18 @@ async fn held_bodies_have_a_budget_together() {
     let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n";
     let large = format!("{head}content-length: {}\r\n\r\n", 100 << 20);
     let mut waiting = Vec::new();
-    for _ in 0..2 {
+    for _ in 0..3 {
         let mut stream = stage.connect();
         stream.write_all(large.as_bytes()).await.unwrap();
         waiting.push(stream);
     }
     stage.settle().await;
-    assert_eq!(stage.memory_held(), 200 << 20);
+    assert_eq!(stage.memory_held(), 0, "what is only promised takes nothing from others");
+    for stream in waiting.iter_mut().take(2) {
+        stream.write_all(&vec![b' '; (100 << 20) - 1]).await.unwrap();
+    }
+    stage.settle().await;
+    assert_eq!(stage.memory_held(), (200 << 20) - 2);
     let answer = stage.raw(large.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert!(answer.contains("retry-after: "), "{answer}");

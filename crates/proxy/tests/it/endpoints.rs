@@ -39,6 +39,7 @@ async fn health_has_the_fields_that_scripts_read() {
             { "label": "c", "state": "ready", "why": null, "inFlight": 1,
               "cooldownSeconds": 0, "lastFault": null, "usage": null },
         ],
+        "heldModels": [],
     });
     assert_eq!(health, expected);
     drop(held);

@@ -479,3 +479,29 @@ fn settling_twice_or_something_unknown_is_harmless() {
     desk.answered(grant.lease);
     assert_eq!((desk.states(), desk.pool.in_flight()), (vec![READY], 0));
 }
+
+#[test]
+fn held_models_are_told_with_whom_and_until_when() {
+    let mut desk = Desk::new(keys(2));
+    let limited = |_| Err(Fault { retry_after: Some(MINUTE), ..error(429, "RateLimitError") });
+    assert_eq!(desk.request(&ask("m"), &limited).0, [1, 2]);
+    let saturated = |_| Err(error(429, "provider"));
+    for _ in 0..3 {
+        assert_eq!(desk.request(&ask("n"), &saturated).1, Err(Refusal::LastAttempt));
+    }
+    let held = desk.pool.held_models(desk.now);
+    let told: Vec<_> = held
+        .iter()
+        .map(|held| (&*held.model, held.label.is_some(), held.why, held.until.since(desk.now)))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("n", false, Some(FaultKind::Saturated), 10 * SECOND),
+            ("m", true, Some(FaultKind::RateLimit), MINUTE),
+            ("m", true, Some(FaultKind::RateLimit), MINUTE),
+        ]
+    );
+    desk.pass(MINUTE);
+    assert_eq!(desk.pool.held_models(desk.now), []);
+}
