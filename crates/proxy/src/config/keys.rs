@@ -1,6 +1,6 @@
 //! The list of keys: read, decrypted, checked, labelled.
 
-use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::KeyConfig;
@@ -8,6 +8,7 @@ use crate::config::base::BaseUrl;
 use crate::config::env::Env;
 use crate::config::envelope;
 use crate::config::excerpt::Show;
+use crate::config::file;
 use crate::config::problem::{Collector, Place, Problem, Severity};
 use crate::config::value;
 use crate::config::yaml::{Entry, Node, Spot, Value};
@@ -180,7 +181,7 @@ pub fn master_key(env: &dyn Env) -> Result<Option<Secret>, Box<Problem>> {
         return Ok(Some(Secret::new(master)));
     }
     let Some(path) = env.filled(MASTER_KEY_FILE) else { return Ok(None) };
-    match fs::read_to_string(&path) {
+    match file::read_text(Path::new(&path)) {
         // Editors and `echo` end a file with a newline that is not part of the key.
         Ok(text) => Ok(Some(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()))),
         Err(error) => {

@@ -1,8 +1,6 @@
 //! From flags, file and environment to a [`Config`].
 
-use std::fs;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::config::env::Env;
 use crate::config::excerpt::{Excerpt, Show};
@@ -13,7 +11,7 @@ use crate::config::paths::{CONFIG_FILE, Paths};
 use crate::config::problem::{Collector, LoadError, Place, Problem, Severity, Source};
 use crate::config::value::{self, Bad};
 use crate::config::yaml::{self, Entry, Node, Spot, Value};
-use crate::config::{Config, keys};
+use crate::config::{Config, file, keys};
 
 /// What was given on the command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,9 +32,6 @@ pub struct Loaded {
     /// The file that was read.
     pub source: Option<PathBuf>,
 }
-
-/// A configuration is a page of text; more than this is another file by mistake.
-const MAX_FILE: u64 = 1024 * 1024;
 
 /// Reads everything, and finds every problem there is.
 pub fn load(cli: &Overrides, env: &dyn Env, files: Paths) -> Result<Loaded, LoadError> {
@@ -77,8 +72,6 @@ pub fn load(cli: &Overrides, env: &dyn Env, files: Paths) -> Result<Loaded, Load
 fn open(cli: &Overrides, files: &Paths, collector: &mut Collector) -> Option<Source> {
     let better = files.config_file();
     let path = match &cli.config {
-        Some(path) if path.is_file() => path.clone(),
-        // Pipes and devices (`--config <(…)`) are files too.
         Some(path) if path.exists() && !path.is_dir() => path.clone(),
         Some(path) => {
             let what = if path.is_dir() { "is a folder" } else { "does not exist" };
@@ -102,8 +95,12 @@ fn open(cli: &Overrides, files: &Paths, collector: &mut Collector) -> Option<Sou
             here
         }
     };
-    match read_text(&path) {
-        Ok(text) => Some(Source { path, text }),
+    match file::read_text(&path) {
+        Ok(text) => {
+            // Editors on Windows write a byte order mark.
+            let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+            Some(Source { path, text })
+        }
         Err(why) => {
             let mut problem =
                 Problem::new(Severity::Error, format!("the file cannot be read: {why}"));
@@ -112,19 +109,6 @@ fn open(cli: &Overrides, files: &Paths, collector: &mut Collector) -> Option<Sou
             None
         }
     }
-}
-
-fn read_text(path: &Path) -> Result<String, String> {
-    let size = fs::metadata(path).map_err(|error| error.to_string())?.len();
-    if size > MAX_FILE {
-        return Err(format!("it is larger than {MAX_FILE} bytes"));
-    }
-    let text = fs::read_to_string(path).map_err(|error| match error.kind() {
-        ErrorKind::InvalidData => "it is not UTF-8".to_owned(),
-        _ => error.to_string(),
-    })?;
-    // Editors on Windows write a byte order mark.
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 fn read_file(source: Source, collector: &mut Collector) -> Node {

@@ -538,6 +538,49 @@ fn a_named_file_is_the_only_one() {
     assert!(world.loaded().warnings[0].what.contains("is a folder"));
 }
 
+#[cfg(unix)]
+#[test]
+fn only_regular_files_of_a_sane_size_are_read() {
+    use std::os::unix::fs::symlink;
+    let pipe = |path: &PathBuf| {
+        assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+    };
+    // None of these may be opened: they have no end, or no beginning.
+    let endless = |path: &PathBuf| symlink("/dev/zero", path).unwrap();
+    let large = |path: &PathBuf| fs::write(path, "#".repeat(1024 * 1024 + 1)).unwrap();
+    let cases: [(&dyn Fn(&PathBuf), &str); 3] = [
+        (&endless, "it is not a regular file"),
+        (&pipe, "it is not a regular file"),
+        (&large, "it is larger than 1048576 bytes"),
+    ];
+    for (make, why) in cases {
+        let world = World::new();
+        let path = world.path("config/config.yaml");
+        make(&path);
+        let text = world.load().unwrap_err().to_string();
+        assert_eq!(text, format!("{}: the file cannot be read: {why}", path.display()));
+
+        let named =
+            World { cli: Overrides { config: Some(path), ..Overrides::default() }, ..world };
+        assert_eq!(named.load().unwrap_err().to_string(), text);
+
+        let mut world = encrypted();
+        let path = world.path("master");
+        make(&path);
+        let path: &'static str = Box::leak(path.to_str().unwrap().to_owned().into_boxed_str());
+        world = world.var("OPENCODE_GO_ENCRYPTION_KEY_FILE", path);
+        let text = world.load().unwrap_err().to_string();
+        let wanted = format!("the master key cannot be read from {path}: {why}");
+        assert!(text.contains(&wanted), "{text}");
+    }
+    // What is exactly as large as allowed, and a link to a regular file, are read.
+    let world = World::new();
+    fs::write(world.path("work/real"), format!("port: 7\n{}", "#".repeat(1024 * 1024 - 8)))
+        .unwrap();
+    symlink(world.path("work/real"), world.path("config/config.yaml")).unwrap();
+    assert_eq!(world.loaded().config.port, 7);
+}
+
 #[test]
 fn what_is_no_yaml_stops() {
     for text in ["port: [1", "a: b: c", "just text", "- a list", "port: 1\nport: 2"] {

@@ -1,0 +1,27 @@
+//! Reading a file that somebody else has named.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+
+/// A configuration is a page of text, and a master key a line; more than this, in bytes, is another
+/// file by mistake.
+const MAX_FILE: u64 = 1024 * 1024;
+
+/// The text of a file, or why there is none.
+///
+/// Only of a regular file, after following links: a pipe may never say anything, and a device may
+/// never end. A regular file may grow while it is read, so its size is not relied on.
+pub(crate) fn read_text(path: &Path) -> Result<String, String> {
+    // Before it is opened: opening a pipe waits for its other end.
+    if !fs::metadata(path).map_err(|error| error.to_string())?.is_file() {
+        return Err("it is not a regular file".to_owned());
+    }
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_FILE) {
+        return Err(format!("it is larger than {MAX_FILE} bytes"));
+    }
+    String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
+}
