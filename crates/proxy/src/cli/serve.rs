@@ -45,7 +45,8 @@ pub fn run(args: &ServeArgs, env: &dyn Env) -> Exit {
 
 fn start(args: &ServeArgs, env: &dyn Env, log: &Log) -> Result<Ended, Vec<Problem>> {
     let paths = Paths::of_this_process(env);
-    let file = paths.config_file();
+    // Where keys belong if no file was found: one that was named is the only one looked for.
+    let file = args.config.clone().unwrap_or_else(|| paths.config_file());
     let loaded = load(&args.overrides(), env, paths).map_err(|error| error.problems)?;
     problems::tell(&loaded.warnings, Audience::of_this_process(), log);
     let Loaded { mut config, source, .. } = loaded;

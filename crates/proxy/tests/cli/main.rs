@@ -160,6 +160,20 @@ fn without_keys_it_does_not_start() {
 }
 
 #[test]
+fn a_named_file_that_is_none_is_the_one_that_is_spoken_of() {
+    let user = User::new();
+    fs::create_dir(user.path("folder")).unwrap();
+    for path in [user.path("mine.yaml"), user.path("folder")] {
+        let path = path.display();
+        let ended = user.run(&format!("--config {path}"));
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(ended.err.contains(&format!("`keys:` in {path}, or")), "{ended:?}");
+        assert!(ended.out.contains(&format!("no file at {path}\"")), "{ended:?}");
+        assert!(!format!("{ended:?}").contains(".config/saros"), "{ended:?}");
+    }
+}
+
+#[test]
 fn problems_stand_on_standard_error_with_their_place() {
     let key = "sk-secretsecretsecretsecret";
     let user = User::with_config(&format!("port: [1\nkeys:\n  - label: a\n    key: {key}\n"));
