@@ -31,6 +31,8 @@ pub(crate) struct Draft {
     text: Secret,
     spot: Spot,
     base: BaseUrl,
+    /// It is encrypted and could not be decrypted, which was reported.
+    locked: bool,
 }
 
 /// Splits `label:key,label:key` at each comma and first colon, into what the YAML list would be.
@@ -88,7 +90,7 @@ pub(crate) fn read(items: &[Node], upstream: &BaseUrl, collector: &mut Collector
         };
         let (label, label_spot) = label(item, number, collector);
         let text = Secret::new(text.trim().to_owned());
-        drafts.push(Draft { label, label_spot, text, spot: key.spot, base });
+        drafts.push(Draft { label, label_spot, text, spot: key.spot, base, locked: false });
     }
     drafts
 }
@@ -127,6 +129,7 @@ pub(crate) fn finish(
     collector: &mut Collector,
 ) -> Vec<KeyConfig> {
     decrypt(&mut drafts, env, collector);
+    drafts.retain(|draft| !draft.locked);
     drafts.retain(|draft| {
         let Some(why) = malformed(draft.text.expose()) else { return true };
         let what =
@@ -149,6 +152,9 @@ fn decrypt(drafts: &mut [Draft], env: &dyn Env, collector: &mut Collector) {
     if encrypted.is_empty() {
         return;
     }
+    for draft in &mut encrypted {
+        draft.locked = true;
+    }
     let master = match master_key(env) {
         Ok(Some(master)) => master,
         Ok(None) => {
@@ -167,6 +173,7 @@ fn decrypt(drafts: &mut [Draft], env: &dyn Env, collector: &mut Collector) {
     for (draft, key) in encrypted.iter_mut().zip(envelope::decrypt_all(&texts, &master)) {
         if let Ok(key) = key {
             draft.text = key;
+            draft.locked = false;
         } else {
             let what =
                 format!("Failed to decrypt API key \"{}\" — check {MASTER_KEY}", draft.label);

@@ -501,6 +501,14 @@ fn encrypted_keys_without_the_right_master_key() {
     let text = encrypted().var("OPENCODE_GO_ENCRYPTION_KEY_FILE", "/nowhere/at/all").load();
     let text = text.unwrap_err().to_string();
     assert!(text.starts_with("environment variable OPENCODE_GO_ENCRYPTION_KEY_FILE: the master key cannot be read from /nowhere/at/all"), "{text}");
+    // Nothing more is wrong with them than that.
+    for world in [
+        encrypted(),
+        encrypted().var("OPENCODE_GO_ENCRYPTION_KEY", "x"),
+        encrypted().var("OPENCODE_GO_ENCRYPTION_KEY_FILE", "/nowhere/at/all"),
+    ] {
+        assert_eq!(world.complaints().len(), 1, "{:?}", world.complaints());
+    }
 }
 
 #[test]
