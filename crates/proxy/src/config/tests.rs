@@ -597,6 +597,25 @@ fn what_is_no_yaml_stops() {
         assert!(problem.what.starts_with("the file is no YAML: "), "{text}: {error}");
         assert!(matches!(problem.place, Place::File { line: 1.., .. }), "{text}: {error}");
     }
+    for (text, complaint) in [
+        ("port: 1\nhost: a\nport: 2", "config.yaml:3:1: the file is no YAML: `port` stands twice;"),
+        (
+            "requestTimeoutMs: 1\nrequestTimeoutMs: 2",
+            "config.yaml:2:1: the file is no YAML: `requestTimeoutMs` stands twice;",
+        ),
+        (
+            "keys: [{label: a, label: b}]",
+            "config.yaml:1:19: the file is no YAML: `label` stands twice;",
+        ),
+        (
+            "0123456789abcdefwxyz: 1\n0123456789abcdefwxyz: 2",
+            "config.yaml:2:1: the file is no YAML: `0123...wxyz` stands twice;",
+        ),
+    ] {
+        let complaints = World::yaml(text).complaints();
+        assert!(complaints[0].starts_with(complaint), "{text}: {complaints:?}");
+        assert!(!complaints[0].contains("Options"), "{text}: {complaints:?}");
+    }
     let world = World::new();
     fs::write(world.path("config/config.yaml"), [0x70, 0xff, 0xfe]).unwrap();
     assert!(world.load().unwrap_err().to_string().ends_with("it is not UTF-8"));
@@ -631,6 +650,7 @@ fn no_rendering_of_any_problem_shows_a_secret() {
         "SECRET-as-the-whole-file: x\n  y",
         "\tkey: SECRET",
         "keys:\n  - label: a\n    key: SECRET\n    key: SECRET",
+        "SECRET-as-a-name: 1\nSECRET-as-a-name: 2",
     ];
     for file in files {
         for secret in secrets {

@@ -10,6 +10,9 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::options::NonFiniteFloatPolicy;
 use serde_saphyr::{Location, Spanned};
 
+use crate::config::excerpt::Show;
+use crate::config::options;
+
 /// Where a value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Spot {
@@ -64,7 +67,7 @@ pub(crate) struct Entry {
 /// Why a text is no YAML.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SyntaxError {
-    /// The library's words, without any of the file's lines.
+    /// What is wrong, without any of the file's lines.
     pub(crate) message: String,
     /// The byte where it gave up.
     pub(crate) offset: Option<usize>,
@@ -101,13 +104,27 @@ pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
     match serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, options) {
         Ok(raw) => Ok(node(raw, text)),
         Err(error) => {
-            let mut message = error.to_string();
-            // The place is told by itself.
-            message.truncate(message.rfind(" at line ").unwrap_or(message.len()));
+            let message = message(&error);
             let offset = error.location().and_then(|location| offset(&location, text));
             Err(SyntaxError { message, offset })
         }
     }
+}
+
+/// The library's words, but for what it advises: that is meant for programmers.
+fn message(error: &serde_saphyr::Error) -> String {
+    if let serde_saphyr::Error::DuplicateMappingKey { key, .. } = error.without_snippet() {
+        return match key {
+            Some(name) if options::is_known_name(name) => format!("`{name}` stands twice"),
+            // It may be a secret that slipped in front of a colon.
+            Some(name) => format!("`{}` stands twice", Show::Value.apply(name)),
+            None => "a name stands twice".to_owned(),
+        };
+    }
+    let mut message = error.to_string();
+    // The place is told by itself.
+    message.truncate(message.rfind(" at line ").unwrap_or(message.len()));
+    message
 }
 
 /// What aliases may expand to: far more than any configuration holds, far less than would be felt.
