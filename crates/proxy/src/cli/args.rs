@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
 use crate::config::Overrides;
 
@@ -115,6 +116,34 @@ Examples:
 
 Prints one line of JSON with its address and keys when it is ready.";
 
+/// Commands of the tool that this one replaces, and those that are to come: people type them from
+/// habit, and scripts call them.
+const LATER: [&str; 23] = [
+    "start",
+    "stop",
+    "restart",
+    "status",
+    "logs",
+    "reload",
+    "setup",
+    "check",
+    "config",
+    "doctor",
+    "keys",
+    "usage",
+    "explain",
+    "simulate",
+    "models",
+    "sync-models",
+    "sync-upstream",
+    "configharness",
+    "unsync",
+    "probe",
+    "autostart",
+    "completions",
+    "man",
+];
+
 /// One local endpoint in front of several OpenCode Go accounts
 #[derive(Debug, Parser)]
 #[command(
@@ -136,12 +165,25 @@ impl Args {
     /// Reads the words, the program's name first. An error prints itself; help is an error too, of
     /// the kind that belongs on standard output.
     pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        let words = Words::try_parse_from(words)?;
+        let words = Words::try_parse_from(words).map_err(|error| later(&error).unwrap_or(error))?;
         if words.version {
             return Ok(Self { command: Command::Version });
         }
         Ok(Self { command: words.command.unwrap_or(Command::Serve(words.serve)) })
     }
+}
+
+/// What to say instead of an error about a command that only other versions have.
+fn later(error: &clap::Error) -> Option<clap::Error> {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else {
+        return None;
+    };
+    LATER.contains(&word.as_str()).then(|| {
+        let message = format!(
+            "`{word}` is not in this version yet; `saros-proxy` alone serves in the foreground"
+        );
+        Words::command().error(ErrorKind::InvalidSubcommand, message)
+    })
 }
 
 impl ServeArgs {
@@ -156,8 +198,6 @@ impl ServeArgs {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
     use crate::config::options::SETTINGS;
 
@@ -229,6 +269,28 @@ mod tests {
             assert!(read(line).unwrap_err().use_stderr(), "{line}");
         }
         assert!(read("sevre").unwrap_err().to_string().contains("serve"));
+    }
+
+    #[test]
+    fn commands_of_other_versions() {
+        let lines = LATER.iter().flat_map(|word| {
+            [format!("{word}"), format!("{word} --config x -f"), format!("help {word}")]
+        });
+        for line in lines {
+            let error = read(&line).unwrap_err();
+            let text = error.to_string();
+            let word = line.split(' ').find(|word| *word != "help").unwrap();
+            let wanted = format!("error: `{word}` is not in this version yet; `saros-proxy` alone");
+            assert!(text.starts_with(&wanted) && text.ends_with('\n'), "{line}: {text}");
+            assert!(error.use_stderr(), "{line}");
+        }
+        for line in ["--port 1 start", "--config x start"] {
+            let text = read(line).unwrap_err().to_string();
+            assert!(
+                text.starts_with("error: `start` is not in this version yet"),
+                "{line}: {text}"
+            );
+        }
     }
 
     #[test]

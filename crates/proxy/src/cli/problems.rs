@@ -41,8 +41,11 @@ pub fn tell(problems: &[Problem], audience: Audience, log: &Log) {
             });
         }
         if audience == Audience::Person || fatal {
+            // Both may be one terminal, and the log is written by another thread.
+            log.flush();
+            let block = format!("{}\n\n", problem.render(styled));
             // With standard error gone there is nobody to tell.
-            drop(writeln!(anstream::stderr(), "{}\n", problem.render(styled)));
+            drop(anstream::stderr().write_all(block.as_bytes()));
         }
     }
 }

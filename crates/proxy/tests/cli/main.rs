@@ -142,6 +142,11 @@ fn version_and_help() {
     let ended = user.run("--prot 1");
     assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""));
     assert!(ended.err.contains("--port"), "{}", ended.err);
+    let ended = user.run("start --port 4000");
+    assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""));
+    let wanted =
+        "`start` is not in this version yet; `saros-proxy` alone serves in the foreground\n";
+    assert!(ended.err.contains(wanted), "{}", ended.err);
 }
 
 #[test]
@@ -196,6 +201,24 @@ fn problems_stand_on_standard_error_with_their_place() {
     let ended = user.run("--strategy fastest");
     assert_eq!(ended.code, Some(2), "{ended:?}");
     assert!(ended.err.contains("--strategy: `strategy` cannot be `fastest`"), "{}", ended.err);
+}
+
+#[test]
+fn errors_follow_the_log_where_both_are_one() {
+    let user = User::with_config("prot: 1\n");
+    let (mut both, end) = std::io::pipe().unwrap();
+    let mut command = user.command("--host 0.0.0.0");
+    command.env("NODE_ENV", "development").stdout(end.try_clone().unwrap()).stderr(end);
+    let mut child = command.spawn().unwrap();
+    // It holds the other end of the pipe.
+    drop(command);
+    let mut text = String::new();
+    both.read_to_string(&mut text).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{text}");
+    let (log, error) = text.split_once("error: No valid API keys configured").expect(&text);
+    assert!(log.ends_with('\n') && log.contains("FATAL"), "{text}");
+    assert!(log.lines().all(|line| line.contains("Z ")), "{text}");
+    assert!(error.ends_with('\n') && !error.contains("Z "), "{text}");
 }
 
 #[test]
