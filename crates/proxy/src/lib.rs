@@ -9,4 +9,5 @@ pub mod observe;
 pub mod runtime;
 pub mod secret;
 pub mod server;
+pub mod socket;
 pub mod upstream;

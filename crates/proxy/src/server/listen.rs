@@ -20,6 +20,7 @@ use tokio::sync::futures::OwnedNotified;
 use crate::runtime::Tasks;
 use crate::server::answer::answer;
 use crate::server::app::App;
+use crate::socket::Socket;
 
 /// Connections at once; more wait in the kernel's queue.
 pub const CONNECTIONS: usize = 4_096;
@@ -43,7 +44,7 @@ pub async fn accept(app: Arc<App>, listener: TcpListener) {
             Ok((stream, peer)) => {
                 // Without it small answers wait for the client's acknowledgement.
                 drop(stream.set_nodelay(true));
-                let serving = serve(&app, stream, peer);
+                let serving = serve(&app, Socket(stream), peer);
                 app.tasks.spawn(async move {
                     serving.await;
                     drop(place);

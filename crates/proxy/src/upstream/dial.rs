@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
 use crate::config::{Origin, Scheme};
+use crate::socket::Socket;
 use crate::upstream::io::Io;
 use crate::upstream::tls::Tls;
 use crate::upstream::tunnel::Tunnels;
@@ -83,6 +84,7 @@ impl Network {
             None => connect(&origin.host, origin.port).await,
         };
         let stream = stream.map_err(|source| DialError::Connect { host: host.clone(), source })?;
+        let stream = Socket(stream);
         if origin.scheme == Scheme::Http {
             return Ok(Dialled { io: Io::Plain(stream), h2: false });
         }

@@ -51,7 +51,7 @@ impl Dial for OwnRoots {
                 connected.map_err(|source| DialError::Connect { host: host.clone(), source })?;
             assert_eq!(origin.scheme, Scheme::Https);
             let name = ServerName::try_from(origin.host.clone()).unwrap();
-            let stream = self.0.connect(name, stream).await;
+            let stream = self.0.connect(name, saros_proxy::socket::Socket(stream)).await;
             let stream = stream.map_err(|source| DialError::Tls { host, source })?;
             let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             Ok(Dialled { io: Io::Tls(Box::new(stream)), h2 })
