@@ -14,6 +14,7 @@ pub mod base;
 pub mod env;
 pub mod envelope;
 mod excerpt;
+mod file;
 pub mod keys;
 pub mod load;
 pub mod options;
