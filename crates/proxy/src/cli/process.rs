@@ -96,3 +96,39 @@ pub fn forbid_core_dumps() {
 /// Nothing to forbid here.
 #[cfg(not(unix))]
 pub fn forbid_core_dumps() {}
+
+/// Allows as many open files, and with them connections, as the hard limit does.
+///
+/// The soft limit is often 1024, for the sake of programs that use `select`, which we do not.
+#[cfg(unix)]
+pub fn allow_many_connections() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum {
+        // Refused where the hard limit is more than the system can do; then it stays as it is.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    }
+}
+
+/// There is no such limit here.
+#[cfg(not(unix))]
+pub fn allow_many_connections() {}
+
+/// From now on, a file that has reached the limit of its size (setrlimit(2), `RLIMIT_FSIZE`) is an
+/// error of whoever writes to it, not the end of the process.
+#[cfg(target_os = "linux")]
+pub fn survive_file_size_limit() {
+    use tokio::signal::unix::{SignalKind, signal};
+    /// SIGXFSZ, see signal(7); the number is another on MIPS only.
+    const FILE_SIZE: i32 = 25;
+    // A handler stays when the runtime that it was installed from has gone, and an early one is
+    // needed: the log may be such a file.
+    if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() {
+        let _inside = runtime.enter();
+        drop(signal(SignalKind::from_raw(FILE_SIZE)));
+    }
+}
+
+/// Nothing is known of such a limit here.
+#[cfg(not(target_os = "linux"))]
+pub fn survive_file_size_limit() {}

@@ -21,6 +21,8 @@ use crate::upstream::tunnel::Tunnels;
 /// Serves until it is asked to stop.
 pub fn run(args: &ServeArgs, env: &dyn Env) -> Exit {
     process::forbid_core_dumps();
+    process::allow_many_connections();
+    process::survive_file_size_limit();
     let terminal = io::stdout().is_terminal();
     let (settings, complaint) = Settings::from_env(env, terminal);
     let (log, _flushed_when_dropped) = Log::start(settings, Box::new(io::stdout()));
@@ -76,6 +78,18 @@ fn start(args: &ServeArgs, env: &dyn Env, log: &Log) -> Result<Ended, Vec<Proble
     let token = token::ensure(&mut config).or_else(|error| {
         failed(Problem::new(Severity::Error, format!("No client token can be made: {error}")))
     })?;
+    if let Token::Made { kept: Err(error), .. } = &token
+        && !io::stderr().is_terminal()
+    {
+        // Nobody would ever learn it, so nobody could use the proxy.
+        let what = format!(
+            "Clients must show a token, but the one that was made can be neither shown, without a \
+             terminal, nor kept in {}: {error}",
+            config.state_dir.display()
+        );
+        let hint = "set CLIENT_TOKENS or `clientTokens`, or make that folder writable";
+        return failed(Problem::new(Severity::Error, what).hint(hint));
+    }
 
     let served = process::block_on(async {
         let listener = listen(&config.host, config.port).await.map_err(|problem| vec![*problem])?;

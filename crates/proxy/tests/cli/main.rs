@@ -40,6 +40,11 @@ impl User {
     fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_saros-proxy"));
         command.args(line.split_whitespace());
+        self.at_home(command)
+    }
+
+    /// A command with nothing but a home folder, whose output is kept.
+    fn at_home(&self, mut command: Command) -> Command {
         command.env_clear().env("HOME", self.0.path()).current_dir(self.0.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
@@ -303,6 +308,28 @@ fn a_token_is_made_beyond_loopback_and_never_logged() {
 }
 
 #[test]
+fn a_token_that_nobody_can_learn_stops_the_start() {
+    let user = User::new();
+    fs::write(user.path("file"), "").unwrap();
+    let command = || {
+        let mut command = user.command(&format!("--host 0.0.0.0 --port {}", free_port()));
+        command.env("OPENCODE_GO_KEYS", format!("home:{KEY}"));
+        command.env("XDG_STATE_HOME", user.path("file"));
+        command
+    };
+    let ended = Ended::of(command().output().unwrap());
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    for wanted in ["CLIENT_TOKENS", "`clientTokens`", "writable", "file/saros"] {
+        assert!(ended.err.contains(wanted), "{wanted}: {ended:?}");
+    }
+    assert!(!ended.out.contains("Proxy listening"), "{ended:?}");
+
+    let mut own = command();
+    own.env("CLIENT_TOKENS", "0123456789abcdef");
+    assert_eq!(Running::start(own).stop(Signal::TERM).code, Some(0));
+}
+
+#[test]
 fn the_log_takes_the_form_that_the_environment_asks_for() {
     let user = User::new();
     let log = |variables: &[(&str, &str)]| {
@@ -339,4 +366,39 @@ fn dumps_no_core() {
     let limits: Vec<&str> = core.split_whitespace().skip(4).take(2).collect();
     assert!(limits == ["1", "1"] || limits == ["0", "0"], "{core}");
     running.stop(Signal::TERM);
+}
+
+/// The command as a shell runs it that sets a limit before.
+#[cfg(target_os = "linux")]
+fn limited(user: &User, limit: &str, line: &str) -> Command {
+    let program = env!("CARGO_BIN_EXE_saros-proxy");
+    let mut command = Command::new("/bin/sh");
+    command.arg("-c").arg(format!("ulimit {limit}; exec '{program}' {line}"));
+    user.at_home(command)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn takes_all_the_open_files_that_it_may_have() {
+    let user = User::new();
+    let mut command = limited(&user, "-Sn 64", &format!("--port {}", free_port()));
+    command.env("OPENCODE_GO_KEYS", format!("home:{KEY}"));
+    let running = Running::start(command);
+    let limits = fs::read_to_string(format!("/proc/{}/limits", running.child.id())).unwrap();
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let limits: Vec<&str> = files.split_whitespace().skip(3).take(2).collect();
+    assert_eq!(limits[0], limits[1], "{files}");
+    assert_ne!(limits[0], "64", "{files}");
+    running.stop(Signal::TERM);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_log_that_may_not_grow_is_no_reason_to_die() {
+    let user = User::new();
+    let mut command = limited(&user, "-f 0", "");
+    command.stdout(fs::File::create(user.path("log")).unwrap());
+    let ended = Ended::of(command.output().unwrap());
+    assert_eq!(ended.code, Some(1), "killed: {ended:?}");
+    assert!(ended.err.contains("No valid API keys configured"), "{ended:?}");
 }
