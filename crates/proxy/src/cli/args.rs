@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn commands_of_other_versions() {
         let lines = LATER.iter().flat_map(|word| {
-            [format!("{word}"), format!("{word} --config x -f"), format!("help {word}")]
+            [(*word).to_owned(), format!("{word} --config x -f"), format!("help {word}")]
         });
         for line in lines {
             let error = read(&line).unwrap_err();

@@ -556,10 +556,10 @@ fn only_regular_files_of_a_sane_size_are_read() {
     // None of these may be opened: they have no end, or no beginning.
     let endless = |path: &PathBuf| symlink("/dev/zero", path).unwrap();
     let large = |path: &PathBuf| fs::write(path, "#".repeat(1024 * 1024 + 1)).unwrap();
-    let cases: [(&dyn Fn(&PathBuf), &str); 3] = [
-        (&endless, "it is not a regular file"),
-        (&pipe, "it is not a regular file"),
-        (&large, "it is larger than 1048576 bytes"),
+    let cases = [
+        (endless as fn(&PathBuf), "it is not a regular file"),
+        (pipe, "it is not a regular file"),
+        (large, "it is larger than 1048576 bytes"),
     ];
     for (make, why) in cases {
         let world = World::new();
