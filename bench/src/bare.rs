@@ -9,6 +9,7 @@ mod h1;
 mod h2;
 mod meter;
 mod relay;
+mod socket;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -30,9 +31,10 @@ use tokio_rustls::client::TlsStream;
 
 use crate::{Fallible, tls};
 use relay::Answer;
+use socket::Socket;
 
 /// An upstream connection, below HTTP.
-type Wire = TlsStream<TcpStream>;
+type Wire = TlsStream<Socket>;
 
 /// How to run it.
 #[derive(Debug, clap::Args)]
@@ -78,7 +80,7 @@ impl Dial {
         let tcp = TcpStream::connect(("127.0.0.1", self.port)).await?;
         // Without it every small h2 request waits for the peer's delayed ACK, 20 to 40 ms.
         tcp.set_nodelay(true)?;
-        Ok(self.tls.connect(self.name.clone(), tcp).await?)
+        Ok(self.tls.connect(self.name.clone(), Socket(tcp)).await?)
     }
 }
 
@@ -122,7 +124,7 @@ pub(crate) async fn run(options: Options) -> Fallible<()> {
             // A client that leaves is no event here.
             drop(
                 hyper::server::conn::http1::Builder::new()
-                    .serve_connection(TokioIo::new(tcp), service)
+                    .serve_connection(TokioIo::new(Socket(tcp)), service)
                     .await,
             );
         });
