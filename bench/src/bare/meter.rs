@@ -1,7 +1,12 @@
 //! Just enough metering to be a fair measure of a proxy that meters.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
-use memchr::memmem;
+use memchr::memmem::Finder;
+
+/// Built once: building it costs as much as searching an event.
+static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"usage\":"));
 
 /// Keeps the last frame that holds a real usage object.
 #[derive(Default)]
@@ -13,7 +18,7 @@ impl Meter {
     /// Looks for `"usage":{` in place; `"usage":null`, which some providers send with every
     /// event, is passed over. (An object that straddles two frames is missed here.)
     pub(super) fn read(&mut self, data: &Bytes) {
-        for at in memmem::find_iter(data, b"\"usage\":") {
+        for at in USAGE.find_iter(data) {
             if data.get(at + 8) == Some(&b'{') {
                 self.last = Some(data.slice(at..));
             }
