@@ -1,6 +1,7 @@
 //! Every request's first and last step: the guard, the route, and what every answer carries.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::net::IpAddr;
 use std::pin::pin;
@@ -33,7 +34,7 @@ pub fn answer(
     app: Arc<App>,
     peer: IpAddr,
     request: Request<Incoming>,
-) -> impl Future<Output = Response<Out>> {
+) -> impl Future<Output = Result<Response<Out>, Infallible>> {
     // The first request after a sleep must not meet the connections from before it.
     let moment = Instant::now();
     app.mind_the_clock(moment);
@@ -80,7 +81,7 @@ pub fn answer(
                 cors::preflight(headers, &asked);
             }
         }
-        response
+        Ok(response)
     }
 }
 

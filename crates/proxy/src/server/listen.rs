@@ -1,6 +1,5 @@
 //! Accepting connections, and ending them.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -44,11 +43,7 @@ pub async fn accept(app: Arc<App>, listener: TcpListener) {
             Ok((stream, peer)) => {
                 // Without it small answers wait for the client's acknowledgement.
                 drop(stream.set_nodelay(true));
-                let serving = serve(&app, Socket(stream), peer);
-                app.tasks.spawn(async move {
-                    serving.await;
-                    drop(place);
-                });
+                app.tasks.spawn(serve(&app, Socket(stream), peer, place));
             }
             Err(error) => {
                 // Out of file descriptors, or the client was gone already: others may go on.
@@ -59,13 +54,20 @@ pub async fn accept(app: Arc<App>, listener: TcpListener) {
     }
 }
 
-/// Serves one connection to its end: HTTP/1.1, or HTTP/2 by prior knowledge.
-pub fn serve<S>(app: &Arc<App>, stream: S, peer: SocketAddr) -> impl Future<Output = ()> + use<S>
+/// Serves one connection to its end: HTTP/1.1, or HTTP/2 by prior knowledge. `place` is what it
+/// takes from others, given back at the end.
+pub fn serve<S, P>(
+    app: &Arc<App>,
+    stream: S,
+    peer: SocketAddr,
+    place: P,
+) -> impl Future<Output = ()> + use<S, P>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut builder = auto::Builder::new(Ringing { tasks: app.tasks.clone(), app: app.clone() });
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_headers(128);
+    // hyper's own limit on headers, 100, is the one that it parses without allocating.
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -80,8 +82,7 @@ where
         let service = service_fn(|request| {
             asked.store(true, Ordering::Relaxed);
             // Boxed, so that an idle or streaming connection does not hold a request's whole state.
-            let answering = answer(Arc::clone(&app), peer, request);
-            Box::pin(async move { Ok::<_, Infallible>(answering.await) })
+            Box::pin(answer(Arc::clone(&app), peer, request))
         });
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
@@ -110,6 +111,7 @@ where
             })
             .await,
         );
+        drop(place);
     }
 }
 

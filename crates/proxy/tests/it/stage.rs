@@ -87,14 +87,14 @@ impl Stage {
     pub(crate) fn connect(&self) -> DuplexStream {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let peer = SocketAddr::from(([127, 0, 0, 1], 9));
-        self.app.tasks.spawn(listen::serve(&self.app, theirs, peer));
+        self.app.tasks.spawn(listen::serve(&self.app, theirs, peer, ()));
         ours
     }
 
     /// The same for a client elsewhere.
     pub(crate) fn connect_from(&self, peer: SocketAddr) -> DuplexStream {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
-        self.app.tasks.spawn(listen::serve(&self.app, theirs, peer));
+        self.app.tasks.spawn(listen::serve(&self.app, theirs, peer, ()));
         ours
     }
 
