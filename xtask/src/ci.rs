@@ -79,15 +79,26 @@ fn end_to_end_tests(workspace: &Workspace) -> Result<Outcome, Failed> {
     tested(command.env("CI", "true"))
 }
 
+/// Read by proptest.
+const PROPTEST_SEED: &str = "PROPTEST_RNG_SEED";
+
 /// cargo-nextest, or libtest where it is not installed. There the tests of one binary are threads
 /// of one process, and at most two of the heavy clients may run at a time.
+///
+/// A check gives the same verdict on the same tree: property tests draw the same cases here. A run
+/// by hand draws new ones each time, and `PROPTEST_CASES=1000000` many (CONTRIBUTING.md).
 fn test_runner(workspace: &Workspace, which: &str) -> Command {
-    if output_of(&mut workspace.cargo("nextest --version")).is_ok() {
-        return workspace.cargo(&format!("nextest run --profile ci {which}"));
+    let mut command = if output_of(&mut workspace.cargo("nextest --version")).is_ok() {
+        workspace.cargo(&format!("nextest run --profile ci {which}"))
+    } else {
+        eprintln!("cargo-nextest is missing (cargo install --locked cargo-nextest): cargo test");
+        let mut command = workspace.cargo(&format!("test --all-targets --no-fail-fast {which}"));
+        command.env("RUST_TEST_THREADS", "2");
+        command
+    };
+    if std::env::var_os(PROPTEST_SEED).is_none() {
+        command.env(PROPTEST_SEED, "18");
     }
-    eprintln!("cargo-nextest is not installed (cargo install --locked cargo-nextest): cargo test");
-    let mut command = workspace.cargo(&format!("test --all-targets --no-fail-fast {which}"));
-    command.env("RUST_TEST_THREADS", "2");
     command
 }
 

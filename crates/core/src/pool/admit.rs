@@ -163,17 +163,20 @@ impl Pool {
 
     fn grant(&mut self, row: Candidate, ask: &Ask, trail: &Trail) -> Admission {
         let model = memorable(ask.model.as_ref());
+        let Some((key, _)) = self.key_mut(row.key) else {
+            return Admission::Refuse(Refusal::NoKeys);
+        };
+        key.in_flight += 1;
+        let upstream = key.upstream;
         let lease = self.leases.open(Lease {
             key: row.key,
+            upstream,
             model: model.cloned(),
             blameless: ask.format.is_none(),
             trial: false,
             answered: false,
             begun: self.now,
         });
-        if let Some((key, _)) = self.key_mut(row.key) {
-            key.in_flight += 1;
-        }
         let trial = self.take_trials(lease, row.key, model);
         if trial && let Some(lease) = self.leases.get_mut(lease) {
             lease.trial = true;

@@ -28,10 +28,14 @@ impl Pool {
             self.learn_workspace(lease.key, workspace, effects);
         }
         let now = self.now;
-        let Some((key, _)) = self.key_mut(lease.key) else { return };
-        key.last_fault = Some((fault.kind, now));
-        let upstream = key.upstream;
+        let upstream = lease.upstream;
         self.heard(upstream, fault);
+        let Some((key, _)) = self.key_mut(lease.key) else { return };
+        if key.upstream != upstream {
+            // A reload sent the key elsewhere: what the old place says of it counts no more.
+            return;
+        }
+        key.last_fault = Some((fault.kind, now));
         match (fault.kind.penalty(), fault.scope) {
             (Penalty::Nothing, _) => {}
             (Penalty::Recheck, _) => self.bar(id, lease, fault.kind, effects),
@@ -178,7 +182,7 @@ impl Pool {
         let (at, key) = (self.now, self.key(lease.key)?);
         let entry = Entry {
             account: key.account,
-            upstream: key.upstream,
+            upstream: lease.upstream,
             model: lease.model.clone(),
             kind,
             begun: lease.begun,

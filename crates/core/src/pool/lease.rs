@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::id::{KeyId, LeaseId};
+use crate::id::{KeyId, LeaseId, UpstreamId};
 use crate::time::Millis;
 
 /// One attempt in flight.
@@ -13,6 +13,8 @@ use crate::time::Millis;
 pub(super) struct Lease {
     /// The key it runs on; the account is looked up when needed.
     pub(super) key: KeyId,
+    /// Where the attempt went, even if a reload sends the key elsewhere meanwhile.
+    pub(super) upstream: UpstreamId,
     /// The model it asks for, unless the name is too long to be remembered.
     pub(super) model: Option<Arc<str>>,
     /// Unknown routes blame nobody.
@@ -101,6 +103,7 @@ mod tests {
     fn a_place_is_used_again_under_another_id() {
         let lease = Lease {
             key: KeyId(1),
+            upstream: UpstreamId(0),
             model: None,
             blameless: false,
             trial: false,

@@ -14,6 +14,10 @@ impl Pool {
             return;
         }
         let (now, model, key) = (self.now, lease.model.clone(), lease.key);
+        if let Some(upstream) = self.upstreams.get_mut(lease.upstream) {
+            upstream.tally.answered();
+            upstream.breaker.close(now);
+        }
         if let Some(model) = self.models.get_mut(model.as_ref()) {
             model.tally.answered();
             model.breaker.close(now);
@@ -33,11 +37,7 @@ impl Pool {
             effects.notices.push(Notice::Back { key: key.id });
             effects.save = true;
         }
-        let (account, upstream) = (account.id, key.upstream);
-        if let Some(upstream) = self.upstreams.get_mut(upstream) {
-            upstream.tally.answered();
-            upstream.breaker.close(now);
-        }
+        let account = account.id;
         self.evidence.answered(account, model.as_ref());
     }
 
@@ -71,11 +71,10 @@ impl Pool {
         if let Some(model) = self.models.get_mut(lease.model.as_ref()) {
             model.tally.served();
         }
-        let Some(key) = self.key(lease.key) else { return };
-        let (account, upstream) = (key.account, key.upstream);
-        if let Some(upstream) = self.upstreams.get_mut(upstream) {
+        if let Some(upstream) = self.upstreams.get_mut(lease.upstream) {
             upstream.tally.served();
         }
+        let Some(account) = self.key(lease.key).map(|key| key.account) else { return };
         self.evidence.served(account);
     }
 
@@ -84,13 +83,12 @@ impl Pool {
         if let Some(model) = self.models.get_mut(lease.model.as_ref()) {
             model.breaker.free(id);
         }
+        if let Some(upstream) = self.upstreams.get_mut(lease.upstream) {
+            upstream.breaker.free(id);
+        }
         let Some((key, account)) = self.key_mut(lease.key) else { return };
         key.refused.free(id);
         account.barred.free(id);
         account.breaker.free(id);
-        let upstream = key.upstream;
-        if let Some(upstream) = self.upstreams.get_mut(upstream) {
-            upstream.breaker.free(id);
-        }
     }
 }

@@ -12,6 +12,7 @@ use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state
 use super::*;
 use crate::breaker::{Breaker, Phase};
 use crate::id::TicketId;
+use crate::pool::account::Key;
 use crate::pool::admit::Gate;
 use crate::select::Fit;
 use crate::time::{DAY, HOUR, MINUTE};
@@ -142,9 +143,9 @@ impl Edge {
         }
         for notice in effects.notices {
             match notice {
-                Notice::Dead { key, until, .. } => {
+                Notice::Dead { key, until, why } => {
                     let account = self.account(key);
-                    let whole = !matches!(self.why(key), Some(FaultKind::KeyRefused));
+                    let whole = why != FaultKind::KeyRefused;
                     for other in self.pool.keys.iter().map(|key| key.id).collect::<Vec<_>>() {
                         if other == key || (whole && self.account(other) == account) {
                             self.dead.insert(other, until);
@@ -155,11 +156,6 @@ impl Edge {
                 _ => {}
             }
         }
-    }
-
-    fn why(&self, key: KeyId) -> Option<FaultKind> {
-        let standings = self.pool.standings(self.now);
-        standings.iter().find(|standing| standing.key == key).and_then(|standing| standing.why)
     }
 
     fn account(&self, key: KeyId) -> Option<crate::id::AccountId> {
@@ -198,8 +194,12 @@ impl Edge {
     fn check_grant(&self, grant: &Grant, trail: &Trail) {
         let account = self.account(grant.key);
         assert!(account.is_some());
-        for (tried, _) in &trail.tried {
-            assert_ne!(self.account(*tried), account, "tried twice");
+        for (tried, kind) in &trail.tried {
+            assert_ne!(*tried, grant.key, "the same key twice");
+            // A refused key never reached its account: another key of it may.
+            if *kind != FaultKind::KeyRefused {
+                assert_ne!(self.account(*tried), account, "tried twice");
+            }
         }
         let limit = self.pool.rules.max_concurrent as usize;
         assert!(limit == 0 || self.load(grant.key) < limit, "more than the limit");
@@ -277,12 +277,14 @@ impl Edge {
         let effects = self.pool.apply(Roster { keys, rules }, fresh, self.now);
         // A move away from another upstream forgives as well.
         if !moved {
-            let standings = self.pool.standings(self.now);
-            self.dead.retain(|id, _| {
-                standings
-                    .iter()
-                    .any(|s| s.key == *id && matches!(s.state, State::Dead | State::Trial))
-            });
+            let barred = |key: &Key| {
+                let account = self.pool.accounts.get(key.slot);
+                let shut = |breaker: &Breaker| breaker.phase(self.now, None) != Phase::Closed;
+                shut(&key.refused) || account.is_some_and(|account| shut(&account.barred))
+            };
+            let keys: BTreeSet<_> =
+                self.pool.keys.iter().filter(|key| barred(key)).map(|key| key.id).collect();
+            self.dead.retain(|id, _| keys.contains(id));
         }
         self.take(effects);
     }

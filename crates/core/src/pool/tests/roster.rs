@@ -197,3 +197,17 @@ fn merged_accounts_count_their_errors_together_and_witness_not_for_each_other() 
     desk.settle(grants[3].lease, named(server_error()));
     assert_eq!(desk.states(), [State::Cooling; 2]);
 }
+
+#[test]
+fn a_key_sent_elsewhere_while_it_tries_its_upstream_ends_that_trial() {
+    let mut desk = Desk::new(keys(2));
+    let down = |_| Err(of_trouble(Trouble::Connect));
+    while desk.request(&ask("m"), &down).1 == Err(Refusal::LastAttempt) {}
+    desk.pass(MINUTE);
+    let trial = desk.go("m");
+    let (tries, stays) = (trial.key.0, 3 - trial.key.0);
+    apply(&mut desk, vec![key(tries, 1), key(stays, 0)], false);
+    desk.settle(trial.lease, Outcome::Faulted(error(401, "AuthError")));
+    assert_eq!(desk.states(), [State::Ready; 2], "what its old place says of it counts no more");
+    assert_eq!([desk.served("m"), desk.served("m")], [stays, tries], "and the trial is over");
+}
