@@ -5,6 +5,7 @@
 //! decide. Message texts never do: the service translates them into 21 languages.
 
 use crate::time::{DAY, MINUTE, Millis};
+use crate::window::Window;
 
 pub mod table;
 
@@ -48,17 +49,6 @@ pub enum Body {
     /// HTML, text or nothing.
     #[default]
     Opaque,
-}
-
-/// The three quota periods.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Window {
-    /// `fiveHour`, opened by its first request.
-    FiveHour,
-    /// `weekly`, Monday 00:00 UTC.
-    Weekly,
-    /// `monthly`, on the subscription's anniversary.
-    Monthly,
 }
 
 /// What went wrong when there is no answer to read.

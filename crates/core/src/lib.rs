@@ -15,5 +15,7 @@ pub mod format;
 pub mod id;
 pub mod meter;
 pub mod pool;
+pub mod report;
 pub mod select;
 pub mod time;
+pub mod window;

@@ -4,7 +4,8 @@
 //! whatever sits in between; every one of them is read as far as it can be. Text that comes out
 //! is free of secrets and control characters and short enough for a log line.
 
-use saros_core::fault::{Answer, Body, Window};
+use saros_core::fault::{Answer, Body};
+use saros_core::window::Window;
 use serde_json::{Map, Value};
 
 use crate::scrub::scrub;

@@ -5,8 +5,8 @@
 //! 413. So each kind has one fixed type and code, and those of final answers hold neither such
 //! words nor digits.
 
-use saros_core::fault::Window;
 use saros_core::format::Format;
+use saros_core::window::Window;
 use serde_json::Value;
 
 /// What an own answer says. The status goes with the case, not with the kind.

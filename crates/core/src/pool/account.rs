@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::breaker::{Breaker, Growth, PATIENCE, Phase};
-use crate::fault::{FaultKind, Window};
+use crate::fault::FaultKind;
 use crate::id::{AccountId, KeyId, UpstreamId};
 use crate::select::{Block, Guard};
 use crate::time::{Millis, SECOND};
+use crate::window::Window;
 
 /// While a trial is under way, its outcome is expected within this span.
 const SOON: i64 = 5 * SECOND;

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::fault::{Fault, FaultKind, Window};
+use crate::fault::{Fault, FaultKind};
 use crate::format::Format;
 use crate::id::{AccountId, KeyId, LeaseId, SessionKey, TicketId, UpstreamId};
 use crate::meter::Bill;
 use crate::time::{MINUTE, Millis, SECOND};
+use crate::window::Window;
 
 /// The keys and the rules, from the configuration; applied at the start and at each reload alike.
 #[derive(Debug, Clone)]

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use http::header::CONTENT_LENGTH;
 use http::{HeaderName, Response, StatusCode, Version};
-use saros_core::fault::{FaultKind, Window};
+use saros_core::fault::FaultKind;
 use saros_core::format::Format;
 use saros_core::pool::{Ask, Refusal};
 use saros_core::time::{HOUR, Millis};
+use saros_core::window::Window;
 use saros_wire::reply::Kind;
 use tokio::time::Instant;
 

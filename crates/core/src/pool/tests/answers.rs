@@ -1,8 +1,8 @@
 //! What a request is told when nobody can serve it, and ambiguous repeats.
 
 use super::*;
-use crate::fault::Window;
 use crate::time::{MINUTE, SECOND};
+use crate::window::Window;
 
 /// Key `n` meets the n-th fault; `None` serves.
 fn world(faults: &[Option<Fault>]) -> impl Fn(KeyId) -> Result<(), Fault> {
