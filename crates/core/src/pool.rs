@@ -12,6 +12,8 @@
 //! | `blame` | what a fault does to its scope, and the pardon |
 //! | `queue` | requests that wait for a slot |
 //! | `lease` | attempts in flight |
+//! | `persist` | what survives a restart, and what is shown |
+//! | `observe` | what is learned beside requests |
 //! | `model` | what is known about models |
 //! | `upstream` | what is known about upstreams |
 //! | `budget` | how many ambiguous repeats are left |
@@ -30,6 +32,8 @@ mod blame;
 mod budget;
 mod lease;
 mod model;
+mod observe;
+mod persist;
 mod queue;
 mod roster;
 mod settle;
@@ -40,6 +44,7 @@ mod upstream;
 #[cfg(test)]
 mod tests;
 
+pub use observe::{NoUsage, Observation};
 pub use types::{
     Admission, Ask, Effects, Grant, Held, Notice, Outcome, Refusal, Roster, RosterKey, Rules,
     Standing, State, Trail,

@@ -176,8 +176,9 @@ pub enum Outcome {
 pub struct Effects {
     /// Waiters to wake.
     pub wake: SmallVec<[TicketId; 2]>,
-    /// Accounts whose usage should be asked for now (the prediction issue's poller).
-    pub poll: SmallVec<[AccountId; 2]>,
+    /// Keys with which the usage API should be asked now. Each order is answered by one
+    /// [`super::Observation`].
+    pub poll: SmallVec<[KeyId; 2]>,
     /// What the owner should be told.
     pub notices: SmallVec<[Notice; 2]>,
     /// State worth saving has changed.
