@@ -93,6 +93,7 @@ impl Pool {
 
     /// A window of the account is exhausted.
     fn exhaust(&mut self, lease: &Lease, fault: &Fault, until: Millis, effects: &mut Effects) {
+        effects.poll.push(lease.key);
         let Some((_, account)) = self.key_mut(lease.key) else { return };
         let known = account.quota.as_ref().map(|quota| quota.until);
         if known.is_some_and(|known| until <= known) {
