@@ -113,10 +113,12 @@ impl Pool {
         effects.wake.retain(|ticket| *ticket != trail.ticket);
         let waiter = self.queue.ask_again(trail.ticket);
         let admission = self.decide(ask, trail, waiter);
-        if waiter.is_some() {
-            if !matches!(admission, Admission::Wait { .. }) {
-                self.queue.remove(trail.ticket);
-            }
+        if waiter.is_some() && !matches!(admission, Admission::Wait { .. }) {
+            self.queue.remove(trail.ticket);
+        }
+        // A trial moves others too: while a key is tried, its account's next key speaks.
+        let trial = matches!(&admission, Admission::Go(grant) if grant.trial);
+        if waiter.is_some() || trial {
             self.wake_waiters(&mut effects);
         }
         (admission, effects)

@@ -13,6 +13,7 @@ use crate::meter::Bill;
 use crate::time::Millis;
 
 mod answers;
+mod breakers;
 mod clock;
 mod faults;
 mod machine;

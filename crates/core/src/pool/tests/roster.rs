@@ -128,6 +128,33 @@ fn the_other_key_of_an_account_stands_in_for_a_dead_one() {
 }
 
 #[test]
+fn while_a_dead_key_is_tried_again_the_accounts_other_key_serves_those_who_wait() {
+    let mut desk = shared();
+    let rules = Rules { max_concurrent: 2, ..Rules::default() };
+    let _applied = desk.pool.apply(Roster { keys: keys(3), rules }, false, desk.now);
+    let mut waiter = desk.enter();
+    let grant = desk.go("m");
+    assert_eq!(grant.key, KeyId(1));
+    desk.settle(grant.lease, Outcome::Faulted(error(401, "AuthError")));
+    waiter.record(grant.key, error(401, "AuthError"));
+    let busy = [desk.go("m"), desk.go("m"), desk.go("m")];
+    assert_eq!(busy.each_ref().map(|grant| grant.key.0), [2, 3, 2]);
+    desk.settle(busy[1].lease, Outcome::Served(Bill::NOTHING));
+    desk.pass(10 * MINUTE);
+    // Key 1 speaks for its account again, but not to whom it has refused; key 2 is busy.
+    assert!(matches!(desk.admit(&ask("m"), &waiter), Admission::Wait { .. }));
+    let newcomer = desk.enter();
+    let (admission, effects) = desk.pool.admit(&ask("m"), &newcomer, desk.now);
+    assert!(matches!(admission, Admission::Go(grant) if grant.key == KeyId(1) && grant.trial));
+    assert_eq!(effects.wake.as_slice(), [waiter.ticket], "nothing else would ever wake it");
+    let admission = desk.admit(&ask("m"), &waiter);
+    assert!(
+        matches!(admission, Admission::Go(ref grant) if grant.key == KeyId(3)),
+        "{admission:?}"
+    );
+}
+
+#[test]
 fn a_pool_with_a_key_left_is_not_dead() {
     let mut desk = shared();
     apply(&mut desk, vec![key(1, 0), key(3, 0)], false);
