@@ -11,6 +11,7 @@
 pub mod breaker;
 pub mod evidence;
 pub mod fault;
+pub mod forecast;
 pub mod format;
 pub mod id;
 pub mod image;
