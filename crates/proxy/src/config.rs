@@ -21,6 +21,7 @@ pub mod options;
 pub mod origins;
 pub mod paths;
 pub mod problem;
+pub mod scraping;
 mod value;
 mod yaml;
 
@@ -30,6 +31,7 @@ pub use load::{Loaded, Overrides, load};
 pub use origins::Origins;
 pub use paths::Paths;
 pub use problem::{LoadError, Problem};
+pub use scraping::{Scraping, ScrapingAccount};
 
 #[cfg(test)]
 mod tests;
@@ -69,6 +71,8 @@ pub struct Config {
     pub replay_ambiguous: bool,
     /// Whether the metadata of each request is kept as JSON lines.
     pub request_log: bool,
+    /// Dashboard pages that are read for usage, if that is switched on.
+    pub scraping: Option<Scraping>,
     /// Web pages that may use the proxy.
     pub allowed_origins: Origins,
     /// Names besides IP addresses, `localhost` and [`Config::host`] that a `Host` header may hold.
@@ -175,6 +179,7 @@ impl Default for Config {
             on_exhausted: OnExhausted::Auto,
             replay_ambiguous: true,
             request_log: false,
+            scraping: None,
             allowed_origins: Origins::default(),
             allowed_hosts: Vec::new(),
             client_tokens: Vec::new(),

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use saros_core::id::KeyId;
+
 use crate::config::KeyConfig;
 use crate::config::base::BaseUrl;
 use crate::config::env::Env;
@@ -31,6 +33,8 @@ pub(crate) struct Draft {
     text: Secret,
     spot: Spot,
     base: BaseUrl,
+    /// Its place in the list, counted from zero.
+    place: usize,
     /// It is encrypted and could not be decrypted, which was reported.
     locked: bool,
 }
@@ -57,7 +61,8 @@ pub(crate) fn from_variable(name: &'static str, text: &str) -> Node {
 /// Reads the list; what is no key at all is reported and left out.
 pub(crate) fn read(items: &[Node], upstream: &BaseUrl, collector: &mut Collector) -> Vec<Draft> {
     let mut drafts = Vec::new();
-    for (number, item) in (1..).zip(items) {
+    for (place, item) in items.iter().enumerate() {
+        let number = place + 1;
         let key = item.get("key").filter(|key| key.text().is_some_and(|text| !text.is_empty()));
         let Some((key, text)) = key.and_then(|key| Some((key, key.text()?))) else {
             let shown = item.text().map(|text| format!(" ({})", mask(text))).unwrap_or_default();
@@ -90,7 +95,7 @@ pub(crate) fn read(items: &[Node], upstream: &BaseUrl, collector: &mut Collector
         };
         let (label, label_spot) = label(item, number, collector);
         let text = Secret::new(text.trim().to_owned());
-        drafts.push(Draft { label, label_spot, text, spot: key.spot, base, locked: false });
+        drafts.push(Draft { label, label_spot, text, spot: key.spot, base, place, locked: false });
     }
     drafts
 }
@@ -122,12 +127,13 @@ fn label(item: &Node, number: usize, collector: &mut Collector) -> (String, Spot
     (written.to_owned(), spot)
 }
 
-/// Decrypts what is encrypted, leaves out what is no key, and makes labels unique.
+/// Decrypts what is encrypted, leaves out what is no key, and makes labels unique. The second value
+/// holds the key at each place of the list, where there is a usable one.
 pub(crate) fn finish(
     mut drafts: Vec<Draft>,
     env: &dyn Env,
     collector: &mut Collector,
-) -> Vec<KeyConfig> {
+) -> (Vec<KeyConfig>, Vec<Option<KeyId>>) {
     decrypt(&mut drafts, env, collector);
     drafts.retain(|draft| !draft.locked);
     drafts.retain(|draft| {
@@ -139,7 +145,13 @@ pub(crate) fn finish(
         collector.add(problem, draft.spot, Show::Secret);
         false
     });
-    unique(drafts, collector)
+    let mut places = vec![None; drafts.iter().map(|draft| draft.place + 1).max().unwrap_or(0)];
+    for draft in &drafts {
+        if let Some(place) = places.get_mut(draft.place) {
+            *place = Some(draft.text.key_id());
+        }
+    }
+    (unique(drafts, collector), places)
 }
 
 fn decrypt(drafts: &mut [Draft], env: &dyn Env, collector: &mut Collector) {

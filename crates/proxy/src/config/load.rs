@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use saros_core::id::KeyId;
+
 use crate::config::env::Env;
 use crate::config::excerpt::{Excerpt, Show};
 use crate::config::options::{
@@ -11,7 +13,7 @@ use crate::config::paths::{CONFIG_FILE, Paths};
 use crate::config::problem::{Collector, LoadError, Place, Problem, Severity, Source};
 use crate::config::value::{self, Bad};
 use crate::config::yaml::{self, Entry, Node, Spot, Value};
-use crate::config::{Config, file, keys};
+use crate::config::{Config, file, keys, scraping};
 
 /// What was given on the command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,7 +55,11 @@ pub fn load(cli: &Overrides, env: &dyn Env, files: Paths) -> Result<Loaded, Load
             Err(bad) => report(setting, bad, &mut collector),
         }
     }
-    config.keys = read_keys(&root, env, &config, &mut pending, &mut collector);
+    let (keys, places) = read_keys(&root, env, &config, &mut pending, &mut collector);
+    config.keys = keys;
+    if let Some(node) = root.get("scraping") {
+        config.scraping = scraping::read(node, &places, env, &mut collector);
+    }
     if !pending.is_empty() {
         let names: Vec<String> = pending.iter().map(|name| format!("`{name}`")).collect();
         let what = format!("not in effect in this version: {}", names.join(", "));
@@ -195,7 +201,7 @@ fn read_keys(
     config: &Config,
     pending: &mut Vec<String>,
     collector: &mut Collector,
-) -> Vec<crate::config::KeyConfig> {
+) -> (Vec<crate::config::KeyConfig>, Vec<Option<KeyId>>) {
     let variable = || {
         let name = SETTINGS.iter().find(|setting| setting.name == "keys")?.env?;
         Some(keys::from_variable(name, &env.filled(name)?))
@@ -214,7 +220,7 @@ fn read_keys(
         },
         None => variable(),
     };
-    let Some(Node { value: Value::Seq(items), .. }) = node else { return Vec::new() };
+    let Some(Node { value: Value::Seq(items), .. }) = node else { return Default::default() };
     for name in ["allowBalance", "plan"] {
         let used = |item: &Node| {
             item.get(name).is_some_and(|node| node.text().is_none_or(|text| text != "false"))

@@ -61,6 +61,8 @@ pub enum Kind {
     },
     /// The keys; see `config::keys`.
     Keys,
+    /// The dashboard pages; see `config::scraping`.
+    Scraping,
     /// Part of the file format, but nothing reads it yet: a value that asks for what is not done is
     /// warned about.
     Pending(Pending),
@@ -89,9 +91,8 @@ pub enum Pending {
     },
     /// A whole number from the first to the second.
     Number(u64, u64),
-    /// Whatever it is; the block is in use when this name in it is true, or, where there is no
-    /// such name, when it is there at all.
-    Block(Option<&'static str>),
+    /// Whatever it is; in use when it is there at all.
+    Block,
 }
 
 /// The shortest client token that is accepted, in characters: short ones can be guessed.
@@ -323,7 +324,7 @@ pub const SETTINGS: &[Setting] = &[
         env: None,
         default: "false",
         original: false,
-        kind: Kind::Pending(Pending::Block(None)),
+        kind: Kind::Pending(Pending::Block),
     },
     Setting {
         name: "allowedOrigins",
@@ -380,7 +381,7 @@ pub const SETTINGS: &[Setting] = &[
         env: None,
         default: "{}",
         original: false,
-        kind: Kind::Pending(Pending::Block(None)),
+        kind: Kind::Pending(Pending::Block),
     },
     Setting {
         name: "scraping",
@@ -388,7 +389,7 @@ pub const SETTINGS: &[Setting] = &[
         env: None,
         default: "{enabled: false}",
         original: true,
-        kind: Kind::Pending(Pending::Block(Some("enabled"))),
+        kind: Kind::Scraping,
     },
 ];
 
@@ -431,7 +432,7 @@ impl Setting {
                 format!("a list of tokens of at least {MIN_TOKEN} visible ASCII characters")
             }
             Kind::Keys => "a list of `{label, key}`".to_owned(),
-            Kind::Pending(Pending::Block(_)) => "a block".to_owned(),
+            Kind::Scraping | Kind::Pending(Pending::Block) => "a block".to_owned(),
         }
     }
 }

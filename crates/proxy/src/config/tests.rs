@@ -11,6 +11,7 @@ use super::*;
 mod files;
 mod keys;
 mod options;
+mod scraping;
 
 const A: &str = "sk-aaaaaaaaaaaaaaaaaaaaAAAA";
 const B: &str = "oc_sk_bbbbbbbbbbbbbbbbbbBBBB";

@@ -30,7 +30,7 @@ pub(crate) fn put(setting: &Setting, node: &Node, config: &mut Config) -> Result
             set(config, host(text).ok_or_else(|| bad(node, Show::Url))?);
         }
         Kind::List { item, set } => set(config, list(node, *item)?),
-        Kind::Keys => {}
+        Kind::Keys | Kind::Scraping => {}
         Kind::Pending(pending) => return not_in_effect(pending, node),
     }
     Ok(false)
@@ -43,11 +43,7 @@ fn not_in_effect(pending: &Pending, node: &Node) -> Result<bool, Bad> {
             number(node, *from, *to)?;
             true
         }
-        Pending::Block(Some(switch)) => {
-            let text = node.get(switch).and_then(Node::text);
-            text.is_some_and(|text| boolean(text) == Some("true"))
-        }
-        Pending::Block(None) => match &node.value {
+        Pending::Block => match &node.value {
             Value::Scalar(text) => boolean(text) != Some("false"),
             Value::Map(entries) => !entries.is_empty(),
             Value::Null | Value::Seq(_) => false,
@@ -74,7 +70,7 @@ fn text(node: &Node, show: Show) -> Result<&str, Bad> {
 
 /// `3000.0` and `3e3` are whole numbers too, as they were for the tool that read these files
 /// before.
-fn number(node: &Node, from: u64, to: u64) -> Result<u64, Bad> {
+pub(crate) fn number(node: &Node, from: u64, to: u64) -> Result<u64, Bad> {
     let text = text(node, Show::Value)?;
     let value = text.parse::<u64>().ok().or_else(|| {
         let plain =
@@ -96,6 +92,11 @@ fn word(node: &Node, words: &'static [&'static str]) -> Result<&'static str, Bad
     let text = text.to_ascii_lowercase();
     let wanted = if words.contains(&"true") { boolean(&text).unwrap_or(&text) } else { &text };
     words.iter().find(|word| **word == wanted).copied().ok_or_else(|| bad(node, Show::Value))
+}
+
+/// `true`, `false` and the other words for them.
+pub(crate) fn truth(node: &Node) -> Result<bool, Bad> {
+    Ok(word(node, &["true", "false"])? == "true")
 }
 
 fn boolean(text: &str) -> Option<&'static str> {

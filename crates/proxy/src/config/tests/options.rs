@@ -183,7 +183,7 @@ fn bad_values_of_every_option() {
                 }
             }
             Kind::List { .. } => check_bad(setting.name, "a/b"),
-            Kind::Keys | Kind::Pending(_) => {}
+            Kind::Keys | Kind::Scraping | Kind::Pending(_) => {}
         }
     }
 }
@@ -251,9 +251,8 @@ fn unknown_names_are_told_with_what_was_meant() {
 
 #[test]
 fn options_that_are_not_in_effect_are_named_once() {
-    let scraping = "scraping:\n  enabled: true\n  intervalMs: 90000\n  usageThreshold: 70\n  accounts:\n    - workspaceId: wrk_1\n      authCookie: abc\n";
-    let world = World::yaml(&format!("{scraping}strategy: predictive\n"));
-    assert_eq!(world.complaints(), ["not in effect in this version: `strategy`, `scraping`"]);
+    let world = World::yaml("strategy: predictive\n");
+    assert_eq!(world.complaints(), ["not in effect in this version: `strategy`"]);
     let world =
         World::yaml(&format!("keys: [{{label: a, key: {A}, plan: go-plus}}]\nallowBalance: 5"))
             .var("USAGE_THRESHOLD", "50")
