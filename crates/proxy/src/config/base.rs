@@ -120,6 +120,16 @@ impl BaseUrl {
             }
         }
     }
+
+    /// The same place in the other layout.
+    #[must_use]
+    pub fn other_layout(&self) -> Self {
+        let layout = match &self.layout {
+            Layout::Legacy { prefix } => Layout::Inference { prefix: prefix.clone() },
+            Layout::Inference { prefix } => Layout::Legacy { prefix: prefix.clone() },
+        };
+        Self { origin: self.origin.clone(), layout }
+    }
 }
 
 impl Default for BaseUrl {

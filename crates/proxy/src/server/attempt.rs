@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{HOST, HeaderMap, HeaderValue};
 use http::{Method, Request, StatusCode, Version, response};
 use saros_core::fault::{self, Fault, Trouble};
 use saros_core::format::Format;
@@ -136,7 +136,7 @@ async fn judge(
     answer: Answer,
 ) -> Attempted {
     let (body, rest) = read(answer, app.config.stream_idle_timeout.min(out.header_timeout)).await;
-    let retry_after = retry_after(&parts.headers, app.clock.now().0);
+    let retry_after = headers::retry_after(&parts.headers, app.clock.now());
     let facts = saros_wire::error::answer(parts.status.as_u16(), retry_after, &body);
     let message = facts.message.clone().unwrap_or_else(|| reason(parts.status));
     let json = !matches!(facts.body, fault::Body::Opaque);
@@ -171,23 +171,6 @@ async fn read(mut answer: Answer, patience: Duration) -> (Bytes, Option<Answer>)
             Ok(Some(Err(_))) | Err(_) => return (body.freeze(), None),
         }
     }
-}
-
-/// `retry-after` in whole seconds: a number, or a date (RFC 9110 §10.2.3).
-fn retry_after(headers: &HeaderMap, now: i64) -> Option<u64> {
-    const IN_MILLIS: HeaderName = HeaderName::from_static("retry-after-ms");
-    let text = |name: &HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
-    if let Some(millis) = text(&IN_MILLIS).and_then(|text| text.parse::<u64>().ok()) {
-        return Some(millis.div_ceil(1000));
-    }
-    let value = text(&RETRY_AFTER)?;
-    if let Ok(seconds) = value.parse::<u64>() {
-        return Some(seconds);
-    }
-    let date = httpdate::parse_http_date(value).ok()?;
-    let since = date.duration_since(std::time::UNIX_EPOCH).ok()?;
-    let millis = i64::try_from(since.as_millis()).ok()?.saturating_sub(now);
-    Some(millis.max(0).unsigned_abs().div_ceil(1000))
 }
 
 fn request(
@@ -268,24 +251,7 @@ fn failed_with(trouble: Trouble, message: String) -> Attempted {
 mod tests {
     use std::pin::pin;
 
-    use http::HeaderValue;
-
     use super::*;
-
-    #[test]
-    fn retry_after_is_read_in_every_form() {
-        let check = |name: &'static str, value: &'static str, expected| {
-            let mut headers = HeaderMap::new();
-            headers.insert(name, HeaderValue::from_static(value));
-            assert_eq!(retry_after(&headers, 784_111_777_000), expected, "{name}: {value}");
-        };
-        check("retry-after", "120", Some(120));
-        check("retry-after", "Sun, 06 Nov 1994 08:49:38 GMT", Some(1));
-        check("retry-after", "Sun, 06 Nov 1994 08:49:00 GMT", Some(0));
-        check("retry-after", "soon", None);
-        check("retry-after-ms", "1500", Some(2));
-        check("x-other", "1", None);
-    }
 
     #[tokio::test(start_paused = true)]
     async fn an_upload_that_moves_on_is_waited_for() {

@@ -4,6 +4,7 @@ use http::header::{
     self, ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_TYPE, HeaderMap, HeaderName,
     HeaderValue, USER_AGENT,
 };
+use saros_core::time::Millis;
 
 /// The header that tells the service which conversation a request belongs to; mandatory since
 /// September 2026 (upstream.md §5.1).
@@ -76,6 +77,23 @@ pub fn incoming(headers: &mut HeaderMap) {
     {
         headers.remove(name);
     }
+}
+
+/// `retry-after` in whole seconds: a number, or a date (RFC 9110 §10.2.3).
+pub fn retry_after(headers: &HeaderMap, now: Millis) -> Option<u64> {
+    const IN_MILLIS: HeaderName = HeaderName::from_static("retry-after-ms");
+    let text = |name: &HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
+    if let Some(millis) = text(&IN_MILLIS).and_then(|text| text.parse::<u64>().ok()) {
+        return Some(millis.div_ceil(1000));
+    }
+    let value = text(&header::RETRY_AFTER)?;
+    if let Ok(seconds) = value.parse::<u64>() {
+        return Some(seconds);
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    let since = date.duration_since(std::time::UNIX_EPOCH).ok()?;
+    let millis = i64::try_from(since.as_millis()).ok()?.saturating_sub(now.0);
+    Some(millis.max(0).unsigned_abs().div_ceil(1000))
 }
 
 fn passes(name: &HeaderName) -> bool {
@@ -187,5 +205,19 @@ mod tests {
         incoming(&mut headers);
         let names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         assert_eq!(names, ["content-type", "retry-after", "cf-ray"]);
+    }
+    #[test]
+    fn retry_after_is_read_in_every_form() {
+        let check = |name: &'static str, value: &'static str, expected| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_static(value));
+            assert_eq!(retry_after(&headers, Millis(784_111_777_000)), expected, "{name}: {value}");
+        };
+        check("retry-after", "120", Some(120));
+        check("retry-after", "Sun, 06 Nov 1994 08:49:38 GMT", Some(1));
+        check("retry-after", "Sun, 06 Nov 1994 08:49:00 GMT", Some(0));
+        check("retry-after", "soon", None);
+        check("retry-after-ms", "1500", Some(2));
+        check("x-other", "1", None);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Uri};
@@ -25,6 +26,8 @@ pub struct Key {
     pub base: BaseUrl,
     /// Its open connections.
     pub connections: Connections,
+    /// The usage API was found in the layout that is not its own.
+    pub usage_elsewhere: AtomicBool,
     pub(crate) bearer: HeaderValue,
     pub(crate) bare: HeaderValue,
     pub(crate) authority: HeaderValue,
@@ -67,6 +70,7 @@ impl Key {
             label: config.label.clone(),
             label_value: label_value(&config.label),
             connections: Connections::default(),
+            usage_elsewhere: AtomicBool::new(false),
             bearer,
             bare,
             authority: HeaderValue::from_str(&config.base.origin.authority()).ok()?,
@@ -92,6 +96,11 @@ impl Key {
             Some(target) => Some(target.path.clone()),
             None => self.address.uri(self.base.path(below_v1), whole),
         }
+    }
+
+    /// Where a request for any path of the same origin goes.
+    pub fn uri_at(&self, path: String, whole: bool) -> Option<Uri> {
+        self.address.uri(path, whole)
     }
 
     /// The credential's header: the legacy `/messages` reads only `x-api-key`, everything else
