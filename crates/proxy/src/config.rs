@@ -17,6 +17,7 @@ mod excerpt;
 mod file;
 pub mod keys;
 pub mod load;
+mod money;
 pub mod options;
 pub mod origins;
 pub mod paths;
@@ -28,6 +29,7 @@ mod yaml;
 pub use base::{BaseUrl, Layout, Origin, Scheme};
 pub use env::Env;
 pub use load::{Loaded, Overrides, load};
+pub use money::{Balance, Price};
 pub use origins::Origins;
 pub use paths::Paths;
 pub use problem::{LoadError, Problem};
@@ -37,7 +39,7 @@ pub use scraping::{Scraping, ScrapingAccount};
 mod tests;
 
 /// A valid configuration. [`Config::default`] holds every default, and no keys.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// TCP port to listen on.
     pub port: u16,
@@ -47,6 +49,14 @@ pub struct Config {
     pub keys: Vec<KeyConfig>,
     /// Where keys without an address of their own are used, and models are asked for.
     pub upstream: BaseUrl,
+    /// How an account is chosen.
+    pub strategy: Strategy,
+    /// `usageThreshold` as it was written; [`Config::threshold`] is what counts.
+    pub usage_threshold: Option<u8>,
+    /// Whether prepaid balance may be spent, by keys that do not say otherwise.
+    pub allow_balance: Balance,
+    /// What models cost, where the owner knows better.
+    pub prices: Vec<Price>,
     /// Faults that open an account's breaker.
     pub breaker_threshold: u32,
     /// How long an account is then left alone.
@@ -88,7 +98,7 @@ pub struct Config {
 }
 
 /// One key of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct KeyConfig {
     /// The owner's name for it.
     pub label: Arc<str>,
@@ -96,6 +106,56 @@ pub struct KeyConfig {
     pub secret: Secret,
     /// Where it is used.
     pub base: BaseUrl,
+    /// Whether its account may spend prepaid balance.
+    pub allow_balance: Balance,
+    /// Its subscription, where the owner has named it.
+    pub plan: Option<Plan>,
+}
+
+impl KeyConfig {
+    /// A key about which nothing more is known.
+    pub fn new(label: impl Into<Arc<str>>, secret: Secret, base: BaseUrl) -> Self {
+        Self { label: label.into(), secret, base, allow_balance: Balance::Never, plan: None }
+    }
+}
+
+/// A subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plan {
+    /// OpenCode Go.
+    Go,
+    /// The larger one.
+    GoPlus,
+}
+
+impl Plan {
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Go => "go",
+            Self::GoPlus => "go-plus",
+        }
+    }
+}
+
+/// How an account is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Strategy {
+    /// By what each account can still serve.
+    #[default]
+    Predictive,
+    /// In turn.
+    RoundRobin,
+}
+
+impl Strategy {
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Predictive => "predictive",
+            Self::RoundRobin => "round-robin",
+        }
+    }
 }
 
 /// How long to wait for the headers of an answer.
@@ -144,6 +204,13 @@ pub enum RequireClientToken {
 }
 
 impl Config {
+    /// Percent of a window from which an account is passed over while another is below it.
+    pub fn threshold(&self) -> Option<u8> {
+        /// What the original's README promises.
+        const DEFAULT: u8 = 70;
+        self.usage_threshold.or((self.strategy == Strategy::RoundRobin).then_some(DEFAULT))
+    }
+
     /// Whether a client must show a token.
     pub fn token_required(&self) -> bool {
         match self.require_client_token {
@@ -167,6 +234,10 @@ impl Default for Config {
             host: "127.0.0.1".to_owned(),
             keys: Vec::new(),
             upstream: BaseUrl::default(),
+            strategy: Strategy::default(),
+            usage_threshold: None,
+            allow_balance: Balance::default(),
+            prices: Vec::new(),
             breaker_threshold: 3,
             breaker_cooldown: Duration::from_secs(60),
             header_timeout: HeaderTimeout::Auto,

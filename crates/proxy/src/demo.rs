@@ -101,11 +101,7 @@ fn configuration(emulator: &Emulator, upstream: &str, address: SocketAddr) -> Co
     let keys = emulator
         .keys()
         .into_iter()
-        .map(|key| KeyConfig {
-            label: key.label.into(),
-            secret: Secret::new(key.secret),
-            base: base.clone(),
-        })
+        .map(|key| KeyConfig::new(key.label, Secret::new(key.secret), base.clone()))
         .collect();
     Config {
         port: address.port(),

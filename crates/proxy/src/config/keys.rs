@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use saros_core::id::KeyId;
 
-use crate::config::KeyConfig;
 use crate::config::base::BaseUrl;
 use crate::config::env::Env;
 use crate::config::envelope;
 use crate::config::excerpt::Show;
 use crate::config::file;
+use crate::config::options::{BALANCE, PLANS, either};
 use crate::config::problem::{Collector, Place, Problem, Severity};
-use crate::config::value;
+use crate::config::value::{self, Bad};
 use crate::config::yaml::{Entry, Node, Spot, Value};
+use crate::config::{Balance, Config, KeyConfig, Plan};
 use crate::secret::{Secret, mask};
 
 /// What keys of the service begin with: those of a workspace, and those of the newer console.
@@ -35,6 +36,8 @@ pub(crate) struct Draft {
     base: BaseUrl,
     /// Its place in the list, counted from zero.
     place: usize,
+    allow_balance: Balance,
+    plan: Option<Plan>,
     /// It is encrypted and could not be decrypted, which was reported.
     locked: bool,
 }
@@ -59,7 +62,7 @@ pub(crate) fn from_variable(name: &'static str, text: &str) -> Node {
 }
 
 /// Reads the list; what is no key at all is reported and left out.
-pub(crate) fn read(items: &[Node], upstream: &BaseUrl, collector: &mut Collector) -> Vec<Draft> {
+pub(crate) fn read(items: &[Node], config: &Config, collector: &mut Collector) -> Vec<Draft> {
     let mut drafts = Vec::new();
     for (place, item) in items.iter().enumerate() {
         let number = place + 1;
@@ -78,7 +81,7 @@ pub(crate) fn read(items: &[Node], upstream: &BaseUrl, collector: &mut Collector
             continue;
         };
         let base = match item.get("upstreamBaseUrl").map(value::base) {
-            None => upstream.clone(),
+            None => config.upstream.clone(),
             Some(Ok(base)) => base,
             Some(Err(bad)) => {
                 // Anything but stopping would send the key to a host it is not meant for.
@@ -93,11 +96,47 @@ pub(crate) fn read(items: &[Node], upstream: &BaseUrl, collector: &mut Collector
                 continue;
             }
         };
+        let allow_balance = field(item, number, "allowBalance", BALANCE, value::balance, collector);
+        let plan = |node: &Node| value::word(node, PLANS);
+        let plan = field(item, number, "plan", &either(PLANS), plan, collector);
         let (label, label_spot) = label(item, number, collector);
-        let text = Secret::new(text.trim().to_owned());
-        drafts.push(Draft { label, label_spot, text, spot: key.spot, base, place, locked: false });
+        drafts.push(Draft {
+            label,
+            label_spot,
+            text: Secret::new(text.trim().to_owned()),
+            spot: key.spot,
+            base,
+            place,
+            allow_balance: allow_balance.unwrap_or(config.allow_balance),
+            plan: plan.map(|word| if word == "go" { Plan::Go } else { Plan::GoPlus }),
+            locked: false,
+        });
     }
     drafts
+}
+
+/// A further name of an entry. A bad value stops the start, as with any option of ours.
+fn field<T>(
+    item: &Node,
+    number: usize,
+    name: &str,
+    allowed: &str,
+    read: impl FnOnce(&Node) -> Result<T, Bad>,
+    collector: &mut Collector,
+) -> Option<T> {
+    match read(item.get(name)?) {
+        Ok(value) => Some(value),
+        Err(bad) => {
+            let what = match bad.why {
+                Some(why) => why,
+                None => format!("`{}`", bad.show.apply(&bad.text)),
+            };
+            let what = format!("`{name}` of entry {number} of `keys` cannot be {what}");
+            let problem = Problem::new(Severity::Error, what).allowed(allowed);
+            collector.add(problem, bad.spot, bad.show);
+            None
+        }
+    }
 }
 
 /// A label stands in headers and logs, so it holds neither control characters nor a key.
@@ -253,7 +292,13 @@ fn unique(drafts: Vec<Draft>, collector: &mut Collector) -> Vec<KeyConfig> {
         } else {
             draft.label
         };
-        keys.push(KeyConfig { label: Arc::from(label), secret: draft.text, base: draft.base });
+        keys.push(KeyConfig {
+            label: Arc::from(label),
+            secret: draft.text,
+            base: draft.base,
+            allow_balance: draft.allow_balance,
+            plan: draft.plan,
+        });
     }
     keys
 }

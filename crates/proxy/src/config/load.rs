@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use saros_core::id::KeyId;
-
 use crate::config::env::Env;
 use crate::config::excerpt::{Excerpt, Show};
 use crate::config::options::{
-    ACCOUNT_NAMES, KEY_NAMES, Kind, PRICE_NAMES, SCRAPING_NAMES, SETTINGS, Setting,
+    ACCOUNT_FIELDS, Field, KEY_FIELDS, Kind, PRICE_FIELDS, SCRAPING_FIELDS, SETTINGS, Setting,
+    spends,
 };
 use crate::config::paths::{CONFIG_FILE, Paths};
 use crate::config::problem::{Collector, LoadError, Place, Problem, Severity, Source};
@@ -31,6 +30,9 @@ pub struct Loaded {
     pub config: Config,
     /// What the owner should know.
     pub warnings: Vec<Problem>,
+    /// Where each option's value comes from, in the order of the table; [`Place::Nowhere`] is its
+    /// default.
+    pub places: Vec<Place>,
     /// The file that was read.
     pub source: Option<PathBuf>,
 }
@@ -47,18 +49,38 @@ pub fn load(cli: &Overrides, env: &dyn Env, files: Paths) -> Result<Loaded, Load
     let mut config =
         Config { config_dir: files.config_dir, state_dir: files.state_dir, ..Config::default() };
     let mut pending = Vec::new();
+    let mut places = Vec::with_capacity(SETTINGS.len());
+    let mut items = Vec::new();
     for setting in SETTINGS {
-        let Some(node) = chosen(setting, cli, &root, env) else { continue };
-        match value::put(setting, &node, &mut config) {
-            Ok(false) => {}
-            Ok(true) => pending.push(setting.name.to_owned()),
-            Err(bad) => report(setting, bad, &mut collector),
+        let mut place = Place::Nowhere;
+        if let Some(node) = chosen(setting, cli, &root, env) {
+            match value::put(setting, &node, &mut config) {
+                Ok(()) => {
+                    place = collector.place(node.spot);
+                    if setting.pending.is_some_and(|asks| asks(&node)) {
+                        pending.push(setting.name.to_owned());
+                    }
+                }
+                Err(wrong) => {
+                    for bad in wrong {
+                        report(setting, bad, &mut collector);
+                    }
+                }
+            }
+            if let (Kind::Keys, Value::Seq(list)) = (&setting.kind, node.value) {
+                items = list;
+            }
         }
+        places.push(place);
     }
-    let (keys, places) = read_keys(&root, env, &config, &mut pending, &mut collector);
+    // Last, because every key may rely on an option of all.
+    no_list(&root, &mut collector);
+    pending.extend(pending_of_keys(&items));
+    let drafts = keys::read(&items, &config, &mut collector);
+    let (keys, at) = keys::finish(drafts, env, &mut collector);
     config.keys = keys;
     if let Some(node) = root.get("scraping") {
-        config.scraping = scraping::read(node, &places, env, &mut collector);
+        config.scraping = scraping::read(node, &at, env, &mut collector);
     }
     if !pending.is_empty() {
         let names: Vec<String> = pending.iter().map(|name| format!("`{name}`")).collect();
@@ -70,7 +92,7 @@ pub fn load(cli: &Overrides, env: &dyn Env, files: Paths) -> Result<Loaded, Load
         return Err(LoadError { problems: collector.problems });
     }
     let source = collector.source.map(|source| source.path);
-    Ok(Loaded { config, warnings: collector.problems, source })
+    Ok(Loaded { config, warnings: collector.problems, places, source })
 }
 
 /// Finds and reads the file. None where there is none, or a folder in its place, as a container
@@ -162,13 +184,20 @@ fn chosen(setting: &Setting, cli: &Overrides, root: &Node, env: &dyn Env) -> Opt
     {
         return Some(scalar(Spot::Flag(flag), text));
     }
+    let name = setting.env;
+    let variable = || Some((name?, env.filled(name?)?));
     if let Some(node) = root.get(setting.name) {
-        return Some(node.clone());
+        // A list of keys replaces those of the environment unless it is empty.
+        let empty = matches!(setting.kind, Kind::Keys)
+            && !matches!(&node.value, Value::Seq(items) if !items.is_empty());
+        if !empty || variable().is_none() {
+            return Some(node.clone());
+        }
     }
-    let name = setting.env?;
-    let text = env.filled(name)?;
+    let (name, text) = variable()?;
     let spot = Spot::Variable(name);
     match setting.kind {
+        Kind::Keys => Some(keys::from_variable(name, &text)),
         Kind::List { .. } => {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             let value = Value::Seq(items.map(|item| scalar(spot, item)).collect());
@@ -195,66 +224,56 @@ fn report(setting: &Setting, bad: Bad, collector: &mut Collector) {
     collector.add(problem, bad.spot, bad.show);
 }
 
-fn read_keys(
-    root: &Node,
-    env: &dyn Env,
-    config: &Config,
-    pending: &mut Vec<String>,
-    collector: &mut Collector,
-) -> (Vec<crate::config::KeyConfig>, Vec<Option<KeyId>>) {
-    let variable = || {
-        let name = SETTINGS.iter().find(|setting| setting.name == "keys")?.env?;
-        Some(keys::from_variable(name, &env.filled(name)?))
-    };
-    let node = match root.get("keys") {
-        Some(node) => match &node.value {
-            Value::Seq(items) if !items.is_empty() => Some(node.clone()),
-            Value::Seq(_) => variable(),
-            _ => {
-                let what = "`keys` is no list and left out";
-                let problem =
-                    Problem::new(Severity::Warning, what).allowed("a list of `{label, key}`");
-                collector.add(problem, node.spot, Show::Secret);
-                variable()
-            }
-        },
-        None => variable(),
-    };
-    let Some(Node { value: Value::Seq(items), .. }) = node else { return Default::default() };
-    for name in ["allowBalance", "plan"] {
-        let used = |item: &Node| {
-            item.get(name).is_some_and(|node| node.text().is_none_or(|text| text != "false"))
-        };
-        if items.iter().any(used) {
-            pending.push(format!("keys[].{name}"));
-        }
+/// Says so where `keys` is something else than a list: there are none then, or those of the
+/// environment.
+fn no_list(root: &Node, collector: &mut Collector) {
+    if let Some(node) = root.get("keys")
+        && !matches!(node.value, Value::Seq(_))
+    {
+        let what = "`keys` is no list and left out";
+        let problem = Problem::new(Severity::Warning, what).allowed("a list of `{label, key}`");
+        collector.add(problem, node.spot, Show::Secret);
     }
-    let drafts = keys::read(&items, &config.upstream, collector);
-    keys::finish(drafts, env, collector)
+}
+
+/// The keys' own further names that are not in effect.
+fn pending_of_keys(items: &[Node]) -> impl Iterator<Item = String> {
+    let balance = items.iter().any(|item| item.get("allowBalance").is_some_and(spends));
+    let plan = items.iter().any(|item| item.get("plan").is_some());
+    [(balance, "allowBalance"), (plan, "plan")]
+        .into_iter()
+        .filter(|(used, _)| *used)
+        .map(|(_, name)| format!("keys[].{name}"))
 }
 
 /// Warns about names that mean nothing.
 fn unknown_names(root: &Node, collector: &mut Collector) {
     let top: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
     check_names(root, &top, "", collector);
-    if let Some(Value::Seq(items)) = root.get("keys").map(|node| &node.value) {
-        for item in items {
-            check_names(item, KEY_NAMES, "keys[].", collector);
-        }
-    }
+    check_items(root.get("keys"), KEY_FIELDS, "keys[].", collector);
     if let Some(scraping) = root.get("scraping") {
-        check_names(scraping, SCRAPING_NAMES, "scraping.", collector);
-        if let Some(Value::Seq(items)) = scraping.get("accounts").map(|node| &node.value) {
-            for item in items {
-                check_names(item, ACCOUNT_NAMES, "scraping.accounts[].", collector);
-            }
-        }
+        check_fields(scraping, SCRAPING_FIELDS, "scraping.", collector);
+        let accounts = scraping.get("accounts");
+        check_items(accounts, ACCOUNT_FIELDS, "scraping.accounts[].", collector);
     }
     if let Some(Value::Map(models)) = root.get("prices").map(|node| &node.value) {
         for Entry { node, .. } in models {
-            check_names(node, PRICE_NAMES, "prices.<model>.", collector);
+            check_fields(node, PRICE_FIELDS, "prices.<model>.", collector);
         }
     }
+}
+
+fn check_items(list: Option<&Node>, known: &[Field], path: &str, collector: &mut Collector) {
+    if let Some(Value::Seq(items)) = list.map(|node| &node.value) {
+        for item in items {
+            check_fields(item, known, path, collector);
+        }
+    }
+}
+
+fn check_fields(node: &Node, known: &[Field], path: &str, collector: &mut Collector) {
+    let known: Vec<&str> = known.iter().map(|field| field.name).collect();
+    check_names(node, &known, path, collector);
 }
 
 fn check_names(node: &Node, known: &[&str], path: &str, collector: &mut Collector) {

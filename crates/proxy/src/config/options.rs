@@ -1,14 +1,21 @@
-//! Every option there is: its names, its default, what is allowed.
+//! Every option there is: its names, its default, what is allowed, what it is for.
 //!
-//! One table, from which reading, checking and messages follow. Nothing else in the program knows
+//! One table, [`SETTINGS`], from which reading, checking, messages, the help texts of flags, the
+//! JSON Schema, the reference page and the example file follow. Nothing else in the program knows
 //! the name of an option.
 
-use std::time::Duration;
+use serde_json::Value;
 
 use crate::config::base::BaseUrl;
-use crate::config::origins::Origins;
-use crate::config::{Config, HeaderTimeout, OnExhausted, RequireClientToken};
-use crate::secret::Secret;
+use crate::config::yaml::Node;
+use crate::config::{Balance, Config, Price};
+
+mod fields;
+mod table;
+
+pub use fields::{ACCOUNT_FIELDS, Field, Holds, KEY_FIELDS, PLANS, PRICE_FIELDS, SCRAPING_FIELDS};
+pub use table::SETTINGS;
+pub(crate) use table::spends;
 
 /// One option.
 #[derive(Debug)]
@@ -19,13 +26,21 @@ pub struct Setting {
     pub flag: Option<&'static str>,
     /// Its environment variable; lists are separated by commas there.
     pub env: Option<&'static str>,
-    /// Its default, as it would be written.
+    /// Its default, as it would be written; empty where an absent one has no written form.
     pub default: &'static str,
+    /// What it is for: sentences for its owner, the first of which can stand alone.
+    pub help: &'static str,
     /// Whether it comes from the tool that this one replaces: a bad value is then warned about and
     /// the default used, as that tool did. A bad value of any other option stops the start.
     pub original: bool,
+    /// Whether a reload applies it, or only a restart.
+    pub live: bool,
     /// What it holds.
     pub kind: Kind,
+    /// The value in effect, secrets masked; `null` for none.
+    pub get: fn(&Config) -> Value,
+    /// Whether a value asks for something that this version does not do yet, which is warned about.
+    pub(crate) pending: Option<fn(&Node) -> bool>,
 }
 
 /// What an option holds, and where it goes.
@@ -59,13 +74,14 @@ pub enum Kind {
         /// Where the list goes.
         set: fn(&mut Config, Vec<String>),
     },
+    /// `false`, `true` or a number of dollars.
+    Balance(fn(&mut Config, Balance)),
+    /// Prices by model.
+    Prices(fn(&mut Config, Vec<Price>)),
     /// The keys; see `config::keys`.
     Keys,
-    /// The dashboard pages; see `config::scraping`.
-    Scraping,
-    /// Part of the file format, but nothing reads it yet: a value that asks for what is not done is
-    /// warned about.
-    Pending(Pending),
+    /// A block of names of its own.
+    Block(&'static [Field]),
 }
 
 /// What the items of a list must be.
@@ -79,346 +95,44 @@ pub enum Item {
     Token,
 }
 
-/// How much is known of the values of an option that is not in effect.
-#[derive(Debug)]
-pub enum Pending {
-    /// One of some words.
-    Word {
-        /// The words.
-        words: &'static [&'static str],
-        /// The one that this version does whatever is written, so that it is in effect.
-        done: &'static str,
-    },
-    /// A whole number from the first to the second.
-    Number(u64, u64),
-    /// Whatever it is; in use when it is there at all.
-    Block,
-}
-
 /// The shortest client token that is accepted, in characters: short ones can be guessed.
 pub const MIN_TOKEN: usize = 16;
 
-const BOOLEAN: &[&str] = &["true", "false"];
-
-/// A truth value, as [`Kind::Word`] hands it over.
-fn yes(word: &str) -> bool {
-    word == "true"
+/// The option with this name.
+pub fn setting(name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.name == name)
 }
-
-fn number(value: u64) -> u32 {
-    u32::try_from(value).unwrap_or(u32::MAX)
-}
-
-/// Every option.
-pub const SETTINGS: &[Setting] = &[
-    Setting {
-        name: "port",
-        flag: Some("--port"),
-        env: Some("PROXY_PORT"),
-        default: "3000",
-        original: true,
-        kind: Kind::Number {
-            from: 1,
-            to: 65_535,
-            set: |config, value| config.port = u16::try_from(value).unwrap_or(u16::MAX),
-        },
-    },
-    Setting {
-        name: "host",
-        flag: Some("--host"),
-        env: Some("PROXY_HOST"),
-        default: "127.0.0.1",
-        original: true,
-        kind: Kind::Host(|config, value| config.host = value),
-    },
-    Setting {
-        name: "upstreamBaseUrl",
-        flag: None,
-        env: Some("UPSTREAM_BASE_URL"),
-        default: "https://opencode.ai",
-        original: true,
-        kind: Kind::Base(|config, value| config.upstream = value),
-    },
-    Setting {
-        name: "keys",
-        flag: None,
-        env: Some("OPENCODE_GO_KEYS"),
-        default: "[]",
-        original: true,
-        kind: Kind::Keys,
-    },
-    Setting {
-        name: "strategy",
-        flag: Some("--strategy"),
-        env: Some("SAROS_STRATEGY"),
-        default: "predictive",
-        original: false,
-        kind: Kind::Pending(Pending::Word {
-            words: &["predictive", "round-robin"],
-            done: "round-robin",
-        }),
-    },
-    Setting {
-        name: "usageThreshold",
-        flag: None,
-        env: Some("USAGE_THRESHOLD"),
-        default: "",
-        original: false,
-        kind: Kind::Pending(Pending::Number(1, 100)),
-    },
-    Setting {
-        name: "circuitBreakerThreshold",
-        flag: None,
-        env: Some("CIRCUIT_BREAKER_THRESHOLD"),
-        default: "3",
-        original: true,
-        kind: Kind::Number {
-            from: 1,
-            to: 10,
-            set: |config, value| config.breaker_threshold = number(value),
-        },
-    },
-    Setting {
-        name: "circuitBreakerCooldownMs",
-        flag: None,
-        env: Some("CIRCUIT_BREAKER_COOLDOWN_MS"),
-        default: "60000",
-        original: true,
-        kind: Kind::Number {
-            from: 1_000,
-            to: 3_600_000,
-            set: |config, value| config.breaker_cooldown = Duration::from_millis(value),
-        },
-    },
-    Setting {
-        name: "requestTimeoutMs",
-        flag: None,
-        env: Some("REQUEST_TIMEOUT_MS"),
-        // The wizard of the tool that this one replaces wrote its default into every file, so the
-        // written default must mean what an absent one means.
-        default: "30000",
-        original: true,
-        kind: Kind::Number {
-            from: 1_000,
-            to: 300_000,
-            set: |config, value| {
-                config.header_timeout = match value {
-                    30_000 => HeaderTimeout::Auto,
-                    exact => HeaderTimeout::Exact(Duration::from_millis(exact)),
-                };
-            },
-        },
-    },
-    Setting {
-        name: "connectTimeoutMs",
-        flag: None,
-        env: None,
-        default: "10000",
-        original: false,
-        kind: Kind::Number {
-            from: 100,
-            to: 60_000,
-            set: |config, value| config.connect_timeout = Duration::from_millis(value),
-        },
-    },
-    Setting {
-        name: "streamIdleTimeoutMs",
-        flag: None,
-        env: Some("STREAM_IDLE_TIMEOUT_MS"),
-        default: "300000",
-        original: false,
-        kind: Kind::Number {
-            from: 1_000,
-            to: 3_600_000,
-            set: |config, value| config.stream_idle_timeout = Duration::from_millis(value),
-        },
-    },
-    Setting {
-        name: "shutdownTimeoutMs",
-        flag: None,
-        env: Some("SHUTDOWN_TIMEOUT_MS"),
-        default: "60000",
-        original: false,
-        kind: Kind::Number {
-            from: 0,
-            to: 600_000,
-            set: |config, value| config.shutdown_timeout = Duration::from_millis(value),
-        },
-    },
-    Setting {
-        name: "maxBodyBytes",
-        flag: None,
-        env: Some("MAX_BODY_BYTES"),
-        default: "33554432",
-        original: false,
-        // Above, all bodies together have a limit of their own.
-        kind: Kind::Number {
-            from: 1,
-            to: 1 << 40,
-            set: |config, value| config.max_body_bytes = value,
-        },
-    },
-    Setting {
-        name: "maxConcurrentPerKey",
-        flag: None,
-        env: None,
-        default: "0",
-        original: false,
-        kind: Kind::Number {
-            from: 0,
-            to: 1_000,
-            set: |config, value| config.max_concurrent_per_key = number(value),
-        },
-    },
-    Setting {
-        name: "queueTimeoutMs",
-        flag: None,
-        env: None,
-        default: "30000",
-        original: false,
-        kind: Kind::Number {
-            from: 0,
-            to: 3_600_000,
-            set: |config, value| config.queue_timeout = Duration::from_millis(value),
-        },
-    },
-    Setting {
-        name: "onExhausted",
-        flag: None,
-        env: None,
-        default: "auto",
-        original: false,
-        kind: Kind::Word {
-            words: &["auto", "wait", "fail"],
-            set: |config, word| {
-                config.on_exhausted = match word {
-                    "wait" => OnExhausted::Wait,
-                    "fail" => OnExhausted::Fail,
-                    _ => OnExhausted::Auto,
-                };
-            },
-        },
-    },
-    Setting {
-        name: "replayAmbiguous",
-        flag: None,
-        env: None,
-        default: "true",
-        original: false,
-        kind: Kind::Word {
-            words: BOOLEAN,
-            set: |config, word| config.replay_ambiguous = yes(word),
-        },
-    },
-    Setting {
-        name: "requestLog",
-        flag: None,
-        env: None,
-        default: "false",
-        original: false,
-        kind: Kind::Word { words: BOOLEAN, set: |config, word| config.request_log = yes(word) },
-    },
-    Setting {
-        name: "allowBalance",
-        flag: None,
-        env: None,
-        default: "false",
-        original: false,
-        kind: Kind::Pending(Pending::Block),
-    },
-    Setting {
-        name: "allowedOrigins",
-        flag: None,
-        env: None,
-        default: "[\"http://localhost:*\", \"http://127.0.0.1:*\"]",
-        original: true,
-        kind: Kind::List {
-            item: Item::Origin,
-            set: |config, values| config.allowed_origins = Origins::new(values),
-        },
-    },
-    Setting {
-        name: "allowedHosts",
-        flag: None,
-        env: Some("ALLOWED_HOSTS"),
-        default: "[]",
-        original: false,
-        kind: Kind::List { item: Item::Host, set: |config, values| config.allowed_hosts = values },
-    },
-    Setting {
-        name: "clientTokens",
-        flag: None,
-        env: Some("CLIENT_TOKENS"),
-        default: "[]",
-        original: false,
-        kind: Kind::List {
-            item: Item::Token,
-            set: |config, values| {
-                config.client_tokens = values.into_iter().map(Secret::new).collect();
-            },
-        },
-    },
-    Setting {
-        name: "requireClientToken",
-        flag: None,
-        env: Some("REQUIRE_CLIENT_TOKEN"),
-        default: "auto",
-        original: false,
-        kind: Kind::Word {
-            words: &["auto", "true", "false"],
-            set: |config, word| {
-                config.require_client_token = match word {
-                    "true" => RequireClientToken::Always,
-                    "false" => RequireClientToken::Never,
-                    _ => RequireClientToken::Auto,
-                };
-            },
-        },
-    },
-    Setting {
-        name: "prices",
-        flag: None,
-        env: None,
-        default: "{}",
-        original: false,
-        kind: Kind::Pending(Pending::Block),
-    },
-    Setting {
-        name: "scraping",
-        flag: None,
-        env: None,
-        default: "{enabled: false}",
-        original: true,
-        kind: Kind::Scraping,
-    },
-];
-
-/// The names within an entry of `keys`.
-pub const KEY_NAMES: &[&str] = &["label", "key", "upstreamBaseUrl", "allowBalance", "plan"];
-/// The names within `scraping`.
-pub const SCRAPING_NAMES: &[&str] = &["enabled", "intervalMs", "usageThreshold", "accounts"];
-/// The names within an entry of `scraping.accounts`.
-pub const ACCOUNT_NAMES: &[&str] = &["workspaceId", "authCookie"];
-/// The names within an entry of `prices`.
-pub const PRICE_NAMES: &[&str] = &["input", "output", "cacheRead", "cacheWrite", "monthlyLimit"];
 
 /// Whether a name is one of the file format, so that it may be shown.
 pub fn is_known_name(name: &str) -> bool {
-    SETTINGS.iter().any(|setting| setting.name == name)
-        || [KEY_NAMES, SCRAPING_NAMES, ACCOUNT_NAMES, PRICE_NAMES]
+    setting(name).is_some()
+        || [KEY_FIELDS, SCRAPING_FIELDS, ACCOUNT_FIELDS, PRICE_FIELDS]
             .iter()
-            .any(|names| names.contains(&name))
+            .any(|fields| fields.iter().any(|field| field.name == name))
+}
+
+/// The help text of an option's flag: what it is for, and its default.
+pub fn flag_help(name: &str) -> String {
+    setting(name).map_or_else(String::new, |setting| {
+        let help = setting.summary().trim_end_matches('.');
+        match setting.default {
+            "" => help.to_owned(),
+            default => format!("{help} [default: {default}]"),
+        }
+    })
 }
 
 impl Setting {
+    /// The first sentence of what it is for.
+    pub fn summary(&self) -> &'static str {
+        self.help.split_inclusive(". ").next().unwrap_or_default().trim_end()
+    }
+
     /// What is allowed, in words.
     pub fn allowed(&self) -> String {
-        let range = |from: u64, to: u64| format!("a whole number from {from} to {to}");
         match &self.kind {
-            Kind::Number { from, to, .. } | Kind::Pending(Pending::Number(from, to)) => {
-                range(*from, *to)
-            }
-            Kind::Word { words, .. } | Kind::Pending(Pending::Word { words, .. }) => either(words),
+            Kind::Number { from, to, .. } => range(*from, *to),
+            Kind::Word { words, .. } => either(words),
             Kind::Base(_) => {
                 "an https URL, or http to loopback, without user, query or fragment".to_owned()
             }
@@ -431,14 +145,24 @@ impl Setting {
             Kind::List { item: Item::Token, .. } => {
                 format!("a list of tokens of at least {MIN_TOKEN} visible ASCII characters")
             }
+            Kind::Balance(_) => BALANCE.to_owned(),
+            Kind::Prices(_) => "models with numbers of dollars, `{model: {input: 0.5}}`".to_owned(),
             Kind::Keys => "a list of `{label, key}`".to_owned(),
-            Kind::Scraping | Kind::Pending(Pending::Block) => "a block".to_owned(),
+            Kind::Block(_) => "a block".to_owned(),
         }
     }
 }
 
+/// What `allowBalance` may be.
+pub(crate) const BALANCE: &str = "`true`, `false`, or a number of dollars";
+
+/// A whole number within a range, in words.
+pub(crate) fn range(from: u64, to: u64) -> String {
+    format!("a whole number from {from} to {to}")
+}
+
 /// `a`, `b` or `c`.
-fn either(words: &[&str]) -> String {
+pub(crate) fn either(words: &[&str]) -> String {
     match words {
         [] => String::new(),
         [only] => format!("`{only}`"),
@@ -472,5 +196,29 @@ mod tests {
     fn words_are_listed() {
         assert_eq!(either(&["a"]), "`a`");
         assert_eq!(either(&["a", "b", "c"]), "`a`, `b` or `c`");
+    }
+
+    #[test]
+    fn every_option_says_what_it_is_for() {
+        for setting in SETTINGS {
+            let summary = setting.summary();
+            assert!(summary.len() > 15 && setting.help.ends_with('.'), "{}", setting.name);
+            assert!(summary.len() < 100, "{}: {summary}", setting.name);
+        }
+        assert_eq!(flag_help("port"), "Port to listen on [default: 3000]");
+    }
+
+    /// What is shown of a default is what the table says is written for it.
+    #[test]
+    fn shown_defaults_are_the_written_ones() {
+        let config = Config::default();
+        for setting in SETTINGS {
+            let shown = (setting.get)(&config);
+            let written = match setting.default {
+                "" => Value::Null,
+                text => serde_json::from_str(text).unwrap_or(Value::from(text)),
+            };
+            assert_eq!(shown, written, "{}", setting.name);
+        }
     }
 }

@@ -10,6 +10,11 @@ impl Origins {
         Self(patterns)
     }
 
+    /// The patterns as they were written.
+    pub fn patterns(&self) -> &[String] {
+        &self.0
+    }
+
     /// Whether a page of this origin (the value of its `Origin` header) may use the proxy.
     pub fn allows(&self, origin: &str) -> bool {
         self.0.is_empty() || self.0.iter().any(|pattern| fits(pattern, origin))

@@ -176,6 +176,16 @@ pub(crate) struct Collector {
 }
 
 impl Collector {
+    /// The place of a spot.
+    pub(crate) fn place(&self, spot: Spot) -> Place {
+        match (spot, &self.source) {
+            (Spot::Variable(name), _) => Place::Variable(name),
+            (Spot::Flag(name), _) => Place::Flag(name),
+            (Spot::File { start, .. }, Some(source)) => place(&source.path, &source.text, start),
+            _ => Place::Nowhere,
+        }
+    }
+
     /// Adds a problem; `show` says what of the value at `spot` may be shown.
     pub(crate) fn add(&mut self, mut problem: Problem, spot: Spot, show: Show) {
         match (spot, &self.source) {

@@ -12,6 +12,7 @@ mod files;
 mod keys;
 mod options;
 mod scraping;
+mod values;
 
 const A: &str = "sk-aaaaaaaaaaaaaaaaaaaaAAAA";
 const B: &str = "oc_sk_bbbbbbbbbbbbbbbbbbBBBB";

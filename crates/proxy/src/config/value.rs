@@ -3,8 +3,9 @@
 use crate::config::Config;
 use crate::config::base::{BaseUrl, BaseUrlError};
 use crate::config::excerpt::Show;
-use crate::config::options::{Item, Kind, MIN_TOKEN, Pending, Setting};
-use crate::config::yaml::{Node, Spot, Value};
+use crate::config::options::{Item, Kind, MIN_TOKEN, Setting};
+use crate::config::yaml::{Entry, Node, Spot, Value};
+use crate::config::{Balance, Price};
 
 /// A value that is not allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,36 +20,23 @@ pub(crate) struct Bad {
     pub(crate) why: Option<String>,
 }
 
-/// Puts a value into the configuration. Says whether it asks for something that is not in effect.
-pub(crate) fn put(setting: &Setting, node: &Node, config: &mut Config) -> Result<bool, Bad> {
+/// Puts a value into the configuration, or says all that is wrong with it.
+pub(crate) fn put(setting: &Setting, node: &Node, config: &mut Config) -> Result<(), Vec<Bad>> {
+    let one = |bad| vec![bad];
     match &setting.kind {
-        Kind::Number { from, to, set } => set(config, number(node, *from, *to)?),
-        Kind::Word { words, set } => set(config, word(node, words)?),
-        Kind::Base(set) => set(config, base(node)?),
+        Kind::Number { from, to, set } => set(config, number(node, *from, *to).map_err(one)?),
+        Kind::Word { words, set } => set(config, word(node, words).map_err(one)?),
+        Kind::Base(set) => set(config, base(node).map_err(one)?),
         Kind::Host(set) => {
-            let text = text(node, Show::Url)?;
-            set(config, host(text).ok_or_else(|| bad(node, Show::Url))?);
+            let text = text(node, Show::Url).map_err(one)?;
+            set(config, host(text).ok_or_else(|| vec![bad(node, Show::Url)])?);
         }
         Kind::List { item, set } => set(config, list(node, *item)?),
-        Kind::Keys | Kind::Scraping => {}
-        Kind::Pending(pending) => return not_in_effect(pending, node),
+        Kind::Balance(set) => set(config, balance(node).map_err(one)?),
+        Kind::Prices(set) => set(config, prices(node)?),
+        Kind::Keys | Kind::Block(_) => {}
     }
-    Ok(false)
-}
-
-fn not_in_effect(pending: &Pending, node: &Node) -> Result<bool, Bad> {
-    Ok(match pending {
-        Pending::Word { words, done } => word(node, words)? != *done,
-        Pending::Number(from, to) => {
-            number(node, *from, *to)?;
-            true
-        }
-        Pending::Block => match &node.value {
-            Value::Scalar(text) => boolean(text) != Some("false"),
-            Value::Map(entries) => !entries.is_empty(),
-            Value::Null | Value::Seq(_) => false,
-        },
-    })
+    Ok(())
 }
 
 fn bad(node: &Node, show: Show) -> Bad {
@@ -87,7 +75,8 @@ pub(crate) fn number(node: &Node, from: u64, to: u64) -> Result<u64, Bad> {
     value.filter(|value| (from..=to).contains(value)).ok_or_else(|| bad(node, Show::Value))
 }
 
-fn word(node: &Node, words: &'static [&'static str]) -> Result<&'static str, Bad> {
+/// One of some words, in whatever case.
+pub(crate) fn word(node: &Node, words: &'static [&'static str]) -> Result<&'static str, Bad> {
     let text = text(node, Show::Value)?;
     let text = text.to_ascii_lowercase();
     let wanted = if words.contains(&"true") { boolean(&text).unwrap_or(&text) } else { &text };
@@ -99,7 +88,8 @@ pub(crate) fn truth(node: &Node) -> Result<bool, Bad> {
     Ok(word(node, &["true", "false"])? == "true")
 }
 
-fn boolean(text: &str) -> Option<&'static str> {
+/// The truth value that a text stands for.
+pub(crate) fn boolean(text: &str) -> Option<&'static str> {
     match text.trim().to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "1" => Some("true"),
         "false" | "no" | "off" | "0" => Some("false"),
@@ -123,7 +113,7 @@ fn host(text: &str) -> Option<String> {
 }
 
 /// A single text counts as a list of one.
-fn list(node: &Node, item: Item) -> Result<Vec<String>, Bad> {
+fn list(node: &Node, item: Item) -> Result<Vec<String>, Vec<Bad>> {
     let show = match item {
         Item::Origin | Item::Host => Show::Url,
         Item::Token => Show::Secret,
@@ -131,20 +121,99 @@ fn list(node: &Node, item: Item) -> Result<Vec<String>, Bad> {
     let items = match &node.value {
         Value::Seq(items) => items.as_slice(),
         Value::Scalar(_) => std::slice::from_ref(node),
-        Value::Null | Value::Map(_) => return Err(bad(node, show)),
+        Value::Null | Value::Map(_) => return Err(vec![bad(node, show)]),
     };
-    items
-        .iter()
-        .map(|node| {
-            let text = text(node, show)?;
-            let value = match item {
-                Item::Origin => origin(text),
-                Item::Host => allowed_host(text),
-                Item::Token => token(text),
-            };
-            value.ok_or_else(|| bad(node, show))
-        })
-        .collect()
+    all(items.iter().map(|node| {
+        let text = text(node, show)?;
+        let value = match item {
+            Item::Origin => origin(text),
+            Item::Host => allowed_host(text),
+            Item::Token => token(text),
+        };
+        value.ok_or_else(|| bad(node, show))
+    }))
+}
+
+/// All good ones, or all bad ones.
+fn all<T>(results: impl Iterator<Item = Result<T, Bad>>) -> Result<Vec<T>, Vec<Bad>> {
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for result in results {
+        match result {
+            Ok(value) => good.push(value),
+            Err(why) => bad.push(why),
+        }
+    }
+    if bad.is_empty() { Ok(good) } else { Err(bad) }
+}
+
+/// `false`, `true` or a number of dollars; 1 is a dollar, and no word for `true`.
+pub(crate) fn balance(node: &Node) -> Result<Balance, Bad> {
+    let text = text(node, Show::Value)?;
+    match dollars(text) {
+        Some(0.0) => Ok(Balance::Never),
+        Some(dollars) => Ok(Balance::UpTo(dollars)),
+        None => match boolean(text) {
+            Some("true") => Ok(Balance::Always),
+            Some(_) => Ok(Balance::Never),
+            None => Err(bad(node, Show::Value)),
+        },
+    }
+}
+
+/// An amount that somebody could mean.
+fn dollars(text: &str) -> Option<f64> {
+    let plain = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.'));
+    let amount = text.parse::<f64>().ok().filter(|_| plain)?;
+    (amount <= 1e6).then_some(amount)
+}
+
+/// Unknown names within are warned about elsewhere.
+fn prices(node: &Node) -> Result<Vec<Price>, Vec<Bad>> {
+    let Value::Map(models) = &node.value else { return Err(vec![bad(node, Show::Value)]) };
+    let prices: Vec<Result<Price, Vec<Bad>>> = models.iter().map(price).collect();
+    let (mut good, mut wrong) = (Vec::new(), Vec::new());
+    for price in prices {
+        match price {
+            Ok(price) => good.push(price),
+            Err(bad) => wrong.extend(bad),
+        }
+    }
+    if wrong.is_empty() { Ok(good) } else { Err(wrong) }
+}
+
+fn price(Entry { key, node, .. }: &Entry) -> Result<Price, Vec<Bad>> {
+    let explain = |node: &Node, name: &str| {
+        let mut bad = bad(node, Show::Value);
+        let kind = bad.why.take().unwrap_or_else(|| "not a number of dollars".to_owned());
+        bad.why = Some(if bad.text.is_empty() { kind } else { format!("`{name}` is {kind}") });
+        bad
+    };
+    if !matches!(node.value, Value::Map(_)) {
+        let mut bad = bad(node, Show::Value);
+        bad.why = Some(match bad.text.as_str() {
+            "" => bad.why.unwrap_or_else(|| "nothing for a model".to_owned()),
+            _ => "not a block of prices".to_owned(),
+        });
+        return Err(vec![bad]);
+    }
+    let mut wrong = Vec::new();
+    let mut amount = |name: &str| {
+        let node = node.get(name)?;
+        let amount = node.text().and_then(|text| dollars(text.trim()));
+        if amount.is_none() {
+            wrong.push(explain(node, name));
+        }
+        amount
+    };
+    let price = Price {
+        model: key.clone(),
+        input: amount("input"),
+        output: amount("output"),
+        cache_read: amount("cacheRead"),
+        cache_write: amount("cacheWrite"),
+        monthly_limit: amount("monthlyLimit"),
+    };
+    if wrong.is_empty() { Ok(price) } else { Err(wrong) }
 }
 
 /// A pattern that some `Origin` header can fit: `scheme://host`, no path.

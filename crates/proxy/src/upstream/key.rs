@@ -160,12 +160,8 @@ mod tests {
     use crate::secret::Secret;
 
     fn key(base: &str) -> Key {
-        Key::new(&KeyConfig {
-            label: "büro 1".into(),
-            secret: Secret::new("sk-0123456789abcdefghij".to_owned()),
-            base: BaseUrl::parse(base).unwrap(),
-        })
-        .unwrap()
+        let secret = Secret::new("sk-0123456789abcdefghij".to_owned());
+        Key::new(&KeyConfig::new("büro 1", secret, BaseUrl::parse(base).unwrap())).unwrap()
     }
 
     #[test]

@@ -76,11 +76,9 @@ impl Town {
         let upstream = emulator.listen(here, transport).await.unwrap();
         let mut config = Config::default();
         for label in ["a", "b"] {
-            config.keys.push(KeyConfig {
-                label: label.into(),
-                secret: Secret::new(emulator.add_account(Account::new(label)).secret),
-                base: BaseUrl::parse(&upstream.base_url()).unwrap(),
-            });
+            let secret = Secret::new(emulator.add_account(Account::new(label)).secret);
+            let base = BaseUrl::parse(&upstream.base_url()).unwrap();
+            config.keys.push(KeyConfig::new(label, secret, base));
         }
         configure(&mut config);
         let listener = TcpListener::bind(here).await.unwrap();

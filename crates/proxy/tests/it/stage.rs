@@ -66,11 +66,8 @@ impl Stage {
         }
         let mut config = Config::default();
         for key in emulator.keys() {
-            config.keys.push(KeyConfig {
-                label: key.label.into(),
-                secret: Secret::new(key.secret),
-                base: BaseUrl::parse(BASE).unwrap(),
-            });
+            let (secret, base) = (Secret::new(key.secret), BaseUrl::parse(BASE).unwrap());
+            config.keys.push(KeyConfig::new(key.label, secret, base));
         }
         configure(&mut config);
         let network = Network::new(&emulator, h2);

@@ -61,6 +61,9 @@ fn every_option_is_read_from_every_source() {
     check_sources("clientTokens", "0123456789abcdef", |c| {
         c.client_tokens = vec![Secret::new("0123456789abcdef".to_owned())];
     });
+    check_sources("strategy", "round-robin", |c| c.strategy = Strategy::RoundRobin);
+    check_sources("allowBalance", "no", |_| {});
+    check_sources("allowBalance", "0", |_| {});
     check_sources("requireClientToken", "true", |c| {
         c.require_client_token = RequireClientToken::Always;
     });
@@ -183,7 +186,13 @@ fn bad_values_of_every_option() {
                 }
             }
             Kind::List { .. } => check_bad(setting.name, "a/b"),
-            Kind::Keys | Kind::Scraping | Kind::Pending(_) => {}
+            Kind::Balance(_) => {
+                for written in ["x", "-1", "1e3", "1000001", "1.2.3"] {
+                    check_bad(setting.name, written);
+                }
+            }
+            Kind::Prices(_) => check_bad(setting.name, "x"),
+            Kind::Keys | Kind::Block(_) => {}
         }
     }
 }
