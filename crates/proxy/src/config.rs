@@ -22,6 +22,8 @@ pub mod options;
 pub mod origins;
 pub mod paths;
 pub mod problem;
+pub mod reference;
+pub mod schema;
 pub mod scraping;
 mod value;
 mod yaml;
@@ -208,7 +210,9 @@ impl Config {
     pub fn threshold(&self) -> Option<u8> {
         /// What the original's README promises.
         const DEFAULT: u8 = 70;
-        self.usage_threshold.or((self.strategy == Strategy::RoundRobin).then_some(DEFAULT))
+        let scraped = || self.scraping.as_ref().map(|scraping| scraping.usage_threshold);
+        let rotating = || (self.strategy == Strategy::RoundRobin).then_some(DEFAULT);
+        self.usage_threshold.or_else(scraped).or_else(rotating)
     }
 
     /// Whether a client must show a token.

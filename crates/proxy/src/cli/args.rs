@@ -8,6 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
 use crate::config::Overrides;
+use crate::config::options::flag_help;
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,11 +37,11 @@ pub enum Command {
 /// What `serve` can be told.
 #[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
 pub struct ServeArgs {
-    /// Port to listen on [default: 3000]
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", help = flag_help("port"))]
+    #[expect(missing_docs, reason = "the table of options says it")]
     pub port: Option<String>,
-    /// Address to listen on [default: 127.0.0.1]
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST", help = flag_help("host"))]
+    #[expect(missing_docs, reason = "the table of options says it")]
     pub host: Option<String>,
     /// How an account is chosen: this version has round-robin only; predictive comes with a later
     /// version

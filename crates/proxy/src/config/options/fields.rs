@@ -83,13 +83,13 @@ pub const SCRAPING_FIELDS: &[Field] = &[
     },
     Field {
         name: "intervalMs",
-        help: "Milliseconds between two readings.",
+        help: "Milliseconds between two readings, 90000 unless written.",
         required: false,
-        holds: Holds::Number(0, u64::MAX),
+        holds: Holds::Number(10_000, 3_600_000),
     },
     Field {
         name: "usageThreshold",
-        help: "Counts only while `enabled`; the `usageThreshold` outside goes before it.",
+        help: "70 unless written. Counts only while `enabled`; the `usageThreshold` outside goes before it.",
         required: false,
         holds: Holds::Number(1, 100),
     },

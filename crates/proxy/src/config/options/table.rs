@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use crate::config::options::{Item, Kind, SCRAPING_FIELDS, Setting};
 use crate::config::value::boolean;
 use crate::config::yaml::{Node, Value as Yaml};
-use crate::config::{HeaderTimeout, OnExhausted, Origins, RequireClientToken, Strategy};
+use crate::config::{
+    Config, HeaderTimeout, KeyConfig, OnExhausted, Origins, RequireClientToken, Scraping,
+    ScrapingAccount, Strategy,
+};
 use crate::secret::Secret;
 
 const BOOLEAN: &[&str] = &["true", "false"];
@@ -88,22 +91,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "The API keys, each with a name of yours. In the environment: \
                `label:key,label:key`; a list in the file that is not empty goes before it.",
         kind: Kind::Keys,
-        get: |config| {
-            let key = |key: &crate::config::KeyConfig| {
-                let mut entry = json!({ "label": &*key.label, "key": key.secret.to_string() });
-                if key.base != config.upstream {
-                    entry["upstreamBaseUrl"] = json!(key.base.to_string());
-                }
-                if key.allow_balance != config.allow_balance {
-                    entry["allowBalance"] = key.allow_balance.to_json();
-                }
-                if let Some(plan) = key.plan {
-                    entry["plan"] = json!(plan.name());
-                }
-                entry
-            };
-            config.keys.iter().map(key).collect()
-        },
+        get: |config| config.keys.iter().map(|key| shown_key(key, config)).collect(),
         ..ORIGINAL
     },
     Setting {
@@ -402,11 +390,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "Reads usage from the dashboard's pages, as the original did. Where the usage API \
                answers for an account, which needs no setting, its figures go before the page's.",
         kind: Kind::Block(SCRAPING_FIELDS),
-        get: |_| json!({ "enabled": false }),
-        pending: Some(|node| {
-            let text = node.get("enabled").and_then(Node::text);
-            text.is_some_and(|text| boolean(text) == Some("true"))
-        }),
+        get: |config| shown_scraping(config.scraping.as_ref()),
         ..ORIGINAL
     },
 ];
@@ -414,4 +398,33 @@ pub const SETTINGS: &[Setting] = &[
 /// Whether an `allowBalance` allows anything.
 pub(crate) fn spends(node: &Node) -> bool {
     node.text().is_some_and(|text| boolean(text) != Some("false"))
+}
+
+/// A key as it would be written, with its secret masked, and without what is as it is for all.
+fn shown_key(key: &KeyConfig, config: &Config) -> Value {
+    let own = |differs: bool, value: fn(&KeyConfig) -> Value| differs.then(|| value(key));
+    let entries = [
+        ("label", Some(json!(&*key.label))),
+        ("key", Some(json!(key.secret.to_string()))),
+        ("upstreamBaseUrl", own(key.base != config.upstream, |key| json!(key.base.to_string()))),
+        (
+            "allowBalance",
+            own(key.allow_balance != config.allow_balance, |key| key.allow_balance.to_json()),
+        ),
+        ("plan", key.plan.map(|plan| json!(plan.name()))),
+    ];
+    let entries = entries.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    Value::Object(entries.collect())
+}
+
+/// The section as it would be written, with cookies masked.
+fn shown_scraping(scraping: Option<&Scraping>) -> Value {
+    let Some(scraping) = scraping else { return json!({ "enabled": false }) };
+    let account = |account: &ScrapingAccount| json!({ "workspaceId": account.workspace, "authCookie": account.cookie.to_string() });
+    json!({
+        "enabled": true,
+        "intervalMs": millis(scraping.interval),
+        "usageThreshold": scraping.usage_threshold,
+        "accounts": scraping.accounts.iter().map(account).collect::<Value>(),
+    })
 }

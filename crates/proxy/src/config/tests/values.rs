@@ -27,6 +27,13 @@ fn the_threshold_is_70_for_rotation_and_none_otherwise() {
     assert_eq!(threshold("strategy: round-robin"), Some(70));
     assert_eq!(threshold("strategy: round-robin\nusageThreshold: 30"), Some(30));
     assert_eq!(threshold("usageThreshold: 30"), Some(30));
+    // Of the section only while it is switched on, and after the option itself.
+    assert_eq!(threshold("scraping: {enabled: true}"), Some(70));
+    assert_eq!(threshold("scraping: {enabled: false, usageThreshold: 40}"), None);
+    let scraping = "scraping: {enabled: true, usageThreshold: 40}\n";
+    assert_eq!(threshold(scraping), Some(40));
+    assert_eq!(threshold(&format!("{scraping}strategy: round-robin")), Some(40));
+    assert_eq!(threshold(&format!("{scraping}usageThreshold: 30")), Some(30));
 }
 
 #[test]
