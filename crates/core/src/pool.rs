@@ -105,6 +105,14 @@ impl Pool {
         }
     }
 
+    /// A place in the pool for a new request, and the first answer to it: [`Pool::enter`] and
+    /// [`Pool::admit`] in one.
+    pub fn begin(&mut self, ask: &Ask, now: Millis) -> (Trail, Admission, Effects) {
+        let trail = self.enter(now);
+        let (admission, effects) = self.admit(ask, &trail, now);
+        (trail, admission, effects)
+    }
+
     /// May this request go, and to whom?
     pub fn admit(&mut self, ask: &Ask, trail: &Trail, now: Millis) -> (Admission, Effects) {
         self.sync(now);

@@ -37,6 +37,7 @@ pub mod route;
 pub mod serve;
 pub mod session;
 pub mod shutdown;
+pub mod timers;
 
 /// Serves until `stop` resolves, then drains; `hurry` resolves when a second signal asks to end at
 /// once.

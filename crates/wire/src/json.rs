@@ -31,7 +31,10 @@ impl<'a> Cursor<'a> {
 
     /// The next byte that is not white space.
     pub(crate) fn peek(&mut self) -> Option<u8> {
-        self.rest = self.rest.trim_ascii_start();
+        // Between programs, white space is rare.
+        if self.rest.first().is_none_or(|byte| *byte <= b' ') {
+            self.rest = self.rest.trim_ascii_start();
+        }
         self.rest.first().copied()
     }
 
@@ -130,6 +133,9 @@ pub(crate) fn items(array: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// Strings up to this length are looked through byte by byte.
+const SHORT: usize = 16;
+
 /// What a raw value holds between its quotes, if it is a string.
 pub(crate) fn unquoted(value: &[u8]) -> Option<&[u8]> {
     value.strip_prefix(b"\"")?.strip_suffix(b"\"")
@@ -138,7 +144,19 @@ pub(crate) fn unquoted(value: &[u8]) -> Option<&[u8]> {
 /// From behind the opening quote to the closing one. Only quotes stop the search: escapes are
 /// recognised backwards, so that text full of `\n` is skipped at full speed.
 pub(crate) fn string_length(inside: &[u8]) -> Option<usize> {
-    let mut from = 0;
+    // Keys and words are over before a search with vectors has begun.
+    let short = inside.get(..SHORT).unwrap_or(inside);
+    let stop = short.iter().position(|byte| matches!(byte, b'"' | b'\\'));
+    if let Some(at) = stop
+        && short.get(at) == Some(&b'"')
+    {
+        return Some(at);
+    }
+    long_string_length(inside, stop.unwrap_or(short.len()))
+}
+
+/// The same for a string in whose first `from` bytes there is no quote.
+fn long_string_length(inside: &[u8], mut from: usize) -> Option<usize> {
     loop {
         let quote = from + memchr(b'"', inside.get(from..)?)?;
         if !ends_in_escape(inside.get(..quote)?) {

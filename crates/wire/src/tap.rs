@@ -89,6 +89,10 @@ impl Tap {
     /// Steps over punctuation, numbers and words, up to the next string or the end.
     fn structure(&mut self, rest: &[u8]) -> usize {
         for (at, byte) in rest.iter().enumerate() {
+            // Most bytes are none of these, which one test tells.
+            if !matches!(byte, b'"' | b'{' | b'[' | b'}' | b']' | b',' | b':') {
+                continue;
+            }
             match byte {
                 b'"' => {
                     self.place = Place::Text;
@@ -172,9 +176,12 @@ impl Tap {
     }
 
     fn keep(&mut self, part: &[u8]) {
-        if self.wanted.is_none() {
-            return;
+        if self.wanted.is_some() {
+            self.append(part);
         }
+    }
+
+    fn append(&mut self, part: &[u8]) {
         if self.value.len() + part.len() > USAGE_LIMIT {
             self.wanted = None;
             self.value = Vec::new();

@@ -3,6 +3,9 @@
 //! Every format counts differently; the rules here are the ones by which the service itself reads
 //! the usage of its providers, so that our meter and its bill agree.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use saros_core::format::Format;
 use saros_core::meter::Tokens;
 
@@ -73,10 +76,12 @@ impl Meter {
 
 /// Tells a real usage object from a property of that name in an echoed tool description.
 fn speaks_of_tokens(object: &[u8]) -> bool {
-    memchr::memmem::find(object, b"_tokens\"").is_some()
-        || memchr::memmem::find(object, b"TokenCount\"").is_some()
-        || memchr::memmem::find(object, b"\"list_cost\"").is_some()
+    TELLING.iter().any(|word| word.find(object).is_some())
 }
+
+/// Built once: building them costs more than a search.
+static TELLING: LazyLock<[Finder<'static>; 3]> =
+    LazyLock::new(|| ["_tokens\"", "TokenCount\"", "\"list_cost\""].map(Finder::new));
 
 /// The fields of all formats' usage objects; their names do not collide.
 #[derive(Debug, Clone, Copy, Default)]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use saros_core::id::{KeyId, LeaseId, TicketId, UpstreamId};
-use saros_core::pool::{Effects, Notice, Outcome, Pool, Roster, Rules};
+use saros_core::pool::{Ask, Effects, Notice, Outcome, Pool, Roster, Rules};
 use saros_core::time::Millis;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -17,6 +17,7 @@ use crate::server::ids::Ids;
 use crate::server::lease::Ticket;
 use crate::server::models::Models;
 use crate::server::receive::Memory;
+use crate::server::timers::Timers;
 use crate::upstream::dial::Dial;
 use crate::upstream::exchange::Opener;
 use crate::upstream::key::Key;
@@ -35,6 +36,8 @@ pub struct App {
     pub memory: Arc<Memory>,
     /// Makes request ids.
     pub ids: Ids,
+    /// Timers that wait for the next request.
+    pub timers: Timers,
     /// The model list as last seen.
     pub models: Models,
     /// Requests between their first byte and their last.
@@ -77,6 +80,7 @@ impl App {
             tasks,
             memory: Arc::default(),
             ids: Ids::default(),
+            timers: Timers::default(),
             models: Models::default(),
             active: AtomicUsize::new(0),
             started: Instant::now(),
@@ -120,11 +124,12 @@ impl App {
         self.names.of(name)
     }
 
-    /// A place in the pool.
-    pub fn enter(self: &Arc<Self>) -> Ticket {
+    /// A place in the pool for a new request, which asks at once.
+    pub fn begin(self: &Arc<Self>, ask: &Ask) -> Ticket {
         let now = self.clock.now();
-        let trail = self.pool().enter(now);
-        Ticket::new(self, trail, now)
+        let (trail, admission, effects) = self.pool().begin(ask, now);
+        self.carry_out(&effects);
+        Ticket::new(self, trail, admission)
     }
 
     /// Housekeeping; see [`Pool::tick`].

@@ -1,9 +1,10 @@
 //! One try of a request against one account.
 
 use std::borrow::Cow;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::server::app::App;
 use crate::server::lease::Lease;
+use crate::server::timers::Timers;
 use crate::upstream::body::{OutBody, Upload};
 use crate::upstream::connections::Ready;
 use crate::upstream::exchange::{Answer, SendError, send};
@@ -99,7 +101,8 @@ pub async fn run(app: &Arc<App>, key: &Arc<Key>, out: &Outgoing, lease: &mut Lea
         };
         lease.sent();
         let mut sending = send(ready, key, request);
-        let sent = in_time(Pin::new(&mut sending), out.header_timeout, upload.as_deref()).await;
+        let limit = out.header_timeout;
+        let sent = in_time(&app.timers, Pin::new(&mut sending), limit, upload.as_deref()).await;
         return match sent {
             None => {
                 let seconds = out.header_timeout.as_secs_f32();
@@ -154,7 +157,7 @@ async fn read(mut answer: Answer, patience: Duration) -> (Bytes, Option<Answer>)
     let mut body = BytesMut::new();
     let deadline = Instant::now() + patience;
     loop {
-        let frame = std::future::poll_fn(|cx| answer.poll_frame(cx));
+        let frame = poll_fn(|cx| answer.poll_frame(cx));
         match tokio::time::timeout_at(deadline, frame).await {
             Ok(Some(Ok(frame))) => {
                 if let Ok(data) = frame.into_data() {
@@ -198,21 +201,28 @@ fn request(
 /// Waits for the head of the answer for `limit` after the last byte of the request was handed over;
 /// an upload that moves on may take its time. `None`: too late.
 async fn in_time<F: Future>(
+    timers: &Timers,
     mut sending: Pin<&mut F>,
     limit: Duration,
     upload: Option<&Upload>,
 ) -> Option<F::Output> {
     let mut seen = upload.map_or(0, Upload::taken);
-    loop {
-        if let Ok(sent) = tokio::time::timeout(limit, sending.as_mut()).await {
-            return Some(sent);
+    let mut timer = timers.at(Instant::now() + limit);
+    poll_fn(|cx| {
+        if let Poll::Ready(sent) = sending.as_mut().poll(cx) {
+            return Poll::Ready(Some(sent));
         }
-        let taken = upload.map_or(0, Upload::taken);
-        if taken == seen {
-            return None;
+        while timer.poll(cx).is_ready() {
+            let taken = upload.map_or(0, Upload::taken);
+            if taken == seen {
+                return Poll::Ready(None);
+            }
+            seen = taken;
+            timer.set(Instant::now() + limit);
         }
-        seen = taken;
-    }
+        Poll::Pending
+    })
+    .await
 }
 
 fn failed(error: SendError) -> Attempted {
@@ -256,8 +266,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_upload_that_moves_on_is_waited_for() {
         let limit = Duration::from_secs(10);
-        let started = Instant::now();
-        assert!(in_time(pin!(std::future::pending::<()>()), limit, None).await.is_none());
+        let (started, timers) = (Instant::now(), Timers::default());
+        let pending = pin!(std::future::pending::<()>());
+        assert!(in_time(&timers, pending, limit, None).await.is_none());
         assert_eq!(Instant::now() - started, limit);
 
         let (mut body, upload) = OutBody::new(Bytes::from(vec![0; 300_000]));
@@ -271,7 +282,7 @@ mod tests {
             std::future::pending::<()>().await;
         };
         let started = Instant::now();
-        assert!(in_time(pin!(slow), limit, Some(&upload)).await.is_none());
+        assert!(in_time(&timers, pin!(slow), limit, Some(&upload)).await.is_none());
         assert_eq!(Instant::now() - started, Duration::from_secs(50));
     }
 }

@@ -5,10 +5,12 @@
 
 use std::net::IpAddr;
 
-use http::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
+use http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, ORIGIN};
 use http::{StatusCode, Uri};
 
 use crate::config::Config;
+
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Why a request is turned away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +118,7 @@ pub fn origin(config: &Config, headers: &HeaderMap) -> Result<(), Denied> {
 /// For what reaches the service. Images, links and the like carry no `Origin`, so a foreign page
 /// could send a GET with them; browsers say where such requests come from in `Sec-Fetch-Site`.
 pub fn site(config: &Config, headers: &HeaderMap) -> Result<(), Denied> {
-    let foreign = headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+    let foreign = headers.get(FETCH_SITE).is_some_and(|site| site == "cross-site");
     let told = headers.contains_key(ORIGIN) || config.allowed_origins.open();
     if foreign && !told { Err(Denied::Origin) } else { Ok(()) }
 }
@@ -128,6 +130,9 @@ pub fn token(config: &Config, headers: &HeaderMap) -> Result<(), Denied> {
 
 /// Whether the request shows one of the client tokens.
 pub fn has_token(config: &Config, headers: &HeaderMap) -> bool {
+    if config.client_tokens.is_empty() {
+        return false;
+    }
     let bearer = headers.get(AUTHORIZATION).and_then(|value| {
         let (scheme, token) = value.as_bytes().split_at_checked(7)?;
         scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())

@@ -8,7 +8,6 @@ use saros_core::fault::Fault;
 use saros_core::id::LeaseId;
 use saros_core::meter::{Bill, Tokens};
 use saros_core::pool::{Admission, Ask, Outcome, Trail};
-use saros_core::time::Millis;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -19,25 +18,21 @@ pub struct Ticket {
     app: Arc<App>,
     /// What has been tried.
     pub trail: Trail,
-    /// The time, if it was read just now.
-    fresh: Option<Millis>,
+    /// The first answer, which came with the place.
+    first: Option<Admission>,
     waited: bool,
 }
 
 impl Ticket {
-    /// A place that was taken just `now`.
-    pub(super) fn new(app: &Arc<App>, trail: Trail, now: Millis) -> Self {
-        Self { app: Arc::clone(app), trail, fresh: Some(now), waited: false }
+    /// A place, and the first answer to its request.
+    pub(super) fn new(app: &Arc<App>, trail: Trail, first: Admission) -> Self {
+        Self { app: Arc::clone(app), trail, first: Some(first), waited: false }
     }
 
     /// Asks until there is an answer other than "wait".
     pub async fn admit(&mut self, ask: &Ask) -> Admission {
         loop {
-            let (admission, effects) = {
-                let now = self.fresh.take().unwrap_or_else(|| self.app.clock.now());
-                self.app.pool().admit(ask, &self.trail, now)
-            };
-            self.app.carry_out(&effects);
+            let admission = self.first.take().unwrap_or_else(|| self.ask_again(ask));
             let Admission::Wait { until } = admission else { return admission };
             let woken = self.wait_handle();
             self.trail.queued_since.get_or_insert(self.app.clock.now());
@@ -46,6 +41,12 @@ impl Ticket {
             // Either way the pool is asked again, and says whether the time is up.
             drop(tokio::time::timeout(span, woken.notified()).await);
         }
+    }
+
+    fn ask_again(&self, ask: &Ask) -> Admission {
+        let (admission, effects) = self.app.pool().admit(ask, &self.trail, self.app.clock.now());
+        self.app.carry_out(&effects);
+        admission
     }
 
     fn wait_handle(&mut self) -> Arc<Notify> {
@@ -76,19 +77,21 @@ pub struct Lease {
     /// What the attempt will have cost at most if nobody hears how it ended.
     estimate: Tokens,
     sent: bool,
+    /// A 2xx's headers came, and the pool has not heard of it.
+    untold: bool,
     open: bool,
 }
 
 impl Lease {
     /// Takes over a grant.
     pub fn new(app: &Arc<App>, id: LeaseId, estimate: Tokens) -> Self {
-        Self { app: Arc::clone(app), id, estimate, sent: false, open: true }
+        Self { app: Arc::clone(app), id, estimate, sent: false, untold: false, open: true }
     }
 
     /// For what costs nothing and takes no slot: settles nothing.
     pub fn none(app: &Arc<App>) -> Self {
         let (id, estimate) = (LeaseId(u64::MAX), Tokens::default());
-        Self { app: Arc::clone(app), id, estimate, sent: false, open: false }
+        Self { app: Arc::clone(app), id, estimate, sent: false, untold: false, open: false }
     }
 
     /// From now on the attempt may cost something.
@@ -96,15 +99,27 @@ impl Lease {
         self.sent = true;
     }
 
-    /// A 2xx's headers came.
-    pub fn answered(&self, moment: Instant) {
-        let effects = self.app.pool().answered(self.id, self.app.clock.at(moment));
-        self.app.carry_out(&effects);
+    /// A 2xx's headers came. The pool hears of it with the end of an answer that is all there
+    /// already, or by [`Lease::tell`].
+    pub fn answered(&mut self) {
+        self.untold = true;
+    }
+
+    /// The end has to be waited for: that there is an answer may matter to others before.
+    pub fn tell(&mut self) {
+        if std::mem::take(&mut self.untold) {
+            let effects = self.app.pool().answered(self.id, self.app.clock.now());
+            self.app.carry_out(&effects);
+        }
     }
 
     /// The attempt ended so. Only the first word counts.
     pub fn settle(&mut self, outcome: Outcome, moment: Instant) {
         if std::mem::take(&mut self.open) {
+            if matches!(outcome, Outcome::Abandoned(_)) {
+                // Every other end of an answer says itself that there was one.
+                self.tell();
+            }
             self.app.settle(self.id, outcome, self.app.clock.at(moment));
         }
     }

@@ -1,7 +1,10 @@
 //! Taking a request body in: once, bounded, and counted.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -54,7 +57,13 @@ pub async fn receive(
     let mut joined = BytesMut::new();
     let mut length = 0usize;
     while !body.is_end_stream() {
-        let frame = tokio::time::timeout(idle, body.frame()).await.map_err(|_| Refused::TooSlow)?;
+        // Most bodies are there with their head, and need no timer.
+        let frame = match poll_fn(|cx| Poll::Ready(Pin::new(&mut body).poll_frame(cx))).await {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => Box::pin(tokio::time::timeout(idle, body.frame()))
+                .await
+                .map_err(|_| Refused::TooSlow)?,
+        };
         let Some(frame) = frame else { break };
         let Ok(data) = frame.map_err(|_| Refused::Broken)?.into_data() else { continue };
         length = length.saturating_add(data.len());

@@ -158,6 +158,16 @@ impl Relay {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
+        let polled = self.poll_pieces(cx);
+        if self.end.is_none()
+            && let Some(lease) = &mut self.lease
+        {
+            lease.tell();
+        }
+        polled
+    }
+
+    fn poll_pieces(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let mut batch = Batch::default();
         if let Some(first) = self.first.take() {
             batch.push(first);
@@ -170,7 +180,7 @@ impl Relay {
                     Meter::Stream(watch, _) if !watch.terminal() && !watch.failed() => {
                         self.cut(Trouble::CutShort, &mut batch);
                     }
-                    _ => self.served(),
+                    _ => self.served(Instant::now()),
                 },
                 Poll::Pending => match batch.take() {
                     Some(bytes) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
@@ -202,7 +212,7 @@ impl Relay {
             Ok(data) => data,
             Err(frame) => {
                 if let Ok(trailers) = frame.into_trailers() {
-                    self.served();
+                    self.served(Instant::now());
                     self.end = Some(End::Trailers(trailers));
                 }
                 return;
@@ -217,7 +227,7 @@ impl Relay {
             *remaining = remaining.saturating_sub(length);
             // hyper does not ask again once the declared length is written.
             if *remaining == 0 {
-                self.served();
+                self.served(self.last_byte);
             }
         }
         batch.push(data);
@@ -263,34 +273,33 @@ impl Relay {
     }
 
     /// The last byte is on its way to the client.
-    fn served(&mut self) {
+    fn served(&mut self, moment: Instant) {
         self.end = Some(End::Clean);
         self.answer.finish();
-        self.settle(Outcome::Served);
+        self.settle(moment, Outcome::Served);
     }
 
     /// Upstream broke off: the client hears of it in its own format, never as a clean end.
     fn cut(&mut self, trouble: Trouble, batch: &mut Batch) {
         if matches!(&self.meter, Meter::Stream(watch, _) if watch.terminal() || watch.failed()) {
             // Everything was said already: nothing is missing, and nobody is to blame.
-            self.served();
+            self.served(Instant::now());
             return;
         }
         let fault = of_trouble(trouble);
         self.journal.cut(fault.kind);
-        self.settle(|bill| Outcome::Cut(bill, fault));
+        self.settle(Instant::now(), |bill| Outcome::Cut(bill, fault));
         self.end_with(INTERRUPTED, batch);
     }
 
     /// We break off ourselves: nobody is to blame.
     fn stop(&mut self, batch: &mut Batch) {
         self.journal.stopped();
-        self.settle(Outcome::Abandoned);
+        self.settle(Instant::now(), Outcome::Abandoned);
         self.end_with(STOPPING, batch);
     }
 
-    fn settle(&mut self, outcome: impl FnOnce(Bill) -> Outcome) {
-        let moment = Instant::now();
+    fn settle(&mut self, moment: Instant, outcome: impl FnOnce(Bill) -> Outcome) {
         let reading = self.meter.reading();
         self.journal.metered(&reading);
         if let Some(mut lease) = self.lease.take() {
@@ -334,19 +343,19 @@ impl Drop for Relay {
         }
         if self.remaining == Some(0) && self.first.is_none() {
             // An empty answer is never asked for its body.
-            self.served();
+            self.served(Instant::now());
             return;
         }
         if matches!(&self.meter, Meter::Stream(watch, _) if watch.terminal()) {
             // The client left after the last event, as many do: what follows is for us, if it is
             // there already.
             self.drain();
-            self.served();
+            self.served(Instant::now());
             return;
         }
         // The client went away: dropping the answer ends the request upstream.
         self.journal.left();
-        self.settle(Outcome::Abandoned);
+        self.settle(Instant::now(), Outcome::Abandoned);
     }
 }
 

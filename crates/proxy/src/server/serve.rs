@@ -20,7 +20,7 @@ use crate::server::attempt::{self, Attempted, Failure, Outgoing};
 use crate::server::conclude::{self, conclude};
 use crate::server::guard;
 use crate::server::journal::Journal;
-use crate::server::lease::Lease;
+use crate::server::lease::{Lease, Ticket};
 use crate::server::receive::{self, Hold, Refused};
 use crate::server::relay::{BYTES_PER_TOKEN, Meter, Relay};
 use crate::server::reply::{Out, Own};
@@ -42,6 +42,7 @@ pub struct Call {
 /// A request ready to be tried.
 struct Work {
     ask: Ask,
+    ticket: Ticket,
     out: Outgoing,
     /// Given back with the body.
     _hold: Hold,
@@ -91,7 +92,7 @@ async fn read_head(call: &Call, body: &Bytes) -> Head {
 
 /// Puts together what the attempts need.
 fn prepare(
-    app: &App,
+    app: &Arc<App>,
     call: Call,
     head: &Head,
     below_v1: Cow<'static, str>,
@@ -120,15 +121,14 @@ fn prepare(
         header_timeout: app.config.header_timeout.of(head.stream),
         body,
     };
-    Box::new(Work { ask, out, _hold: hold, journal })
+    Box::new(Work { ticket: app.begin(&ask), ask, out, _hold: hold, journal })
 }
 
 async fn run(app: &Arc<App>, mut work: Box<Work>) -> Response<Out> {
-    // Boxed like the rest of what waits.
-    let mut ticket = Box::new(app.enter());
     let mut last: Option<Box<Failure>> = None;
     loop {
-        let grant = match ticket.admit(&work.ask).await {
+        let Work { ask, ticket, .. } = &mut *work;
+        let grant = match ticket.admit(ask).await {
             Admission::Go(grant) => grant,
             Admission::Refuse(refusal) => return refused(app, *work, &refusal, last),
             Admission::Wait { .. } => return refused(app, *work, &Refusal::QueueTimeout, last),
@@ -139,7 +139,7 @@ async fn run(app: &Arc<App>, mut work: Box<Work>) -> Response<Out> {
             return refused(app, *work, &Refusal::NoKeys, last);
         };
         let mut lease = Lease::new(app, grant.lease, estimate(&work.out.body));
-        ticket.trail.replays += u8::from(grant.replay);
+        work.ticket.trail.replays += u8::from(grant.replay);
         note(&mut work.journal, &grant, &key.label);
         match attempt::run(app, key, &work.out, &mut lease).await {
             Attempted::Begun(parts, answer) => {
@@ -158,7 +158,7 @@ async fn run(app: &Arc<App>, mut work: Box<Work>) -> Response<Out> {
                 );
                 work.journal.record.fault = Some(failure.fault.kind);
                 lease.faulted(failure.fault.clone());
-                ticket.trail.record(key.id, failure.fault.clone());
+                work.ticket.trail.record(key.id, failure.fault.clone());
                 last = Some(failure);
             }
         }
@@ -179,7 +179,7 @@ fn refused(
 fn begun(
     app: &Arc<App>,
     work: Work,
-    lease: Lease,
+    mut lease: Lease,
     mut parts: response::Parts,
     answer: Answer,
     label: &HeaderValue,
@@ -187,7 +187,7 @@ fn begun(
     let Work { ask, mut journal, .. } = work;
     let moment = Instant::now();
     if parts.status.is_success() {
-        lease.answered(moment);
+        lease.answered();
     }
     journal.answering(parts.status, moment);
     let meter = Meter::of(ask.format, &parts.headers);

@@ -45,7 +45,7 @@ const DROPPED_FROM_ANSWERS: [HeaderName; 9] = [
 /// The headers of a request as every attempt sends them, the credential and host excepted.
 /// `session` is `None` when the client's own `x-opencode-session` passes unchanged.
 pub fn outgoing(from_client: &HeaderMap, session: Option<&HeaderValue>) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(16);
+    let mut headers = HeaderMap::with_capacity(12);
     for (name, value) in from_client {
         if passes(name) {
             headers.append(name.clone(), value.clone());

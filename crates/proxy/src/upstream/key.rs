@@ -81,20 +81,27 @@ impl Key {
     }
 
     /// Where a request goes: HTTP/1.1 sends the path alone, HTTP/2 the whole address. What every
-    /// request needs is ready; a query or an unknown route is put together anew.
+    /// request needs is ready; a query is added to it, an unknown route is put together anew.
     pub fn uri(&self, format: Option<Format>, below_v1: &str, whole: bool) -> Option<Uri> {
-        let ready = format.filter(|format| format.endpoint() == below_v1).map(|format| {
-            let [chat, messages, responses] = &self.targets;
-            match format {
-                Format::Chat => chat,
-                Format::Messages => messages,
-                Format::Responses => responses,
-            }
+        let ready = format.and_then(|format| {
+            Some((self.target(format), below_v1.strip_prefix(format.endpoint())?))
         });
         match ready {
-            Some(target) if whole => Some(target.whole.clone()),
-            Some(target) => Some(target.path.clone()),
-            None => self.address.uri(self.base.path(below_v1), whole),
+            Some((target, "")) if whole => Some(target.whole.clone()),
+            Some((target, "")) => Some(target.path.clone()),
+            Some((target, query)) if query.starts_with('?') => {
+                self.address.uri([target.path.path(), query].concat(), whole)
+            }
+            _ => self.address.uri(self.base.path(below_v1), whole),
+        }
+    }
+
+    fn target(&self, format: Format) -> &Target {
+        let [chat, messages, responses] = &self.targets;
+        match format {
+            Format::Chat => chat,
+            Format::Messages => messages,
+            Format::Responses => responses,
         }
     }
 

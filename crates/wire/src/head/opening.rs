@@ -65,7 +65,7 @@ impl Opening {
         self.has_assistant
     }
 
-    pub(super) fn digest(&self) -> Option<u128> {
+    pub(super) fn digest(self) -> Option<u128> {
         if self.progress == Progress::NoMessages {
             return None;
         }
@@ -111,14 +111,15 @@ impl Opening {
 
 /// Digest of a text that may come in pieces.
 struct Text {
-    hash: Xxh3,
+    /// Made when it is needed: it is large.
+    hash: Option<Xxh3>,
     length: u64,
     room: usize,
 }
 
 impl Default for Text {
     fn default() -> Self {
-        Self { hash: Xxh3::new(), length: 0, room: TEXT_LIMIT }
+        Self { hash: None, length: 0, room: TEXT_LIMIT }
     }
 }
 
@@ -146,14 +147,15 @@ impl Text {
 
     fn piece(&mut self, text: &[u8]) {
         let within = text.get(..self.room).unwrap_or(text);
-        self.hash.update(within);
+        self.hash.get_or_insert_with(Xxh3::new).update(within);
         self.room -= within.len();
         self.length += text.len() as u64;
     }
 
-    fn digest(&self) -> u128 {
-        let mut hash = self.hash.clone();
-        hash.update(&self.length.to_le_bytes());
+    fn digest(self) -> u128 {
+        let length = self.length.to_le_bytes();
+        let Some(mut hash) = self.hash else { return xxh3_128(&length) };
+        hash.update(&length);
         hash.digest128()
     }
 }
