@@ -9,16 +9,20 @@
 //! breaker, cooldown, lease, trail.
 
 pub mod breaker;
+pub mod cost;
 pub mod evidence;
 pub mod fault;
 pub mod forecast;
 pub mod format;
 pub mod id;
 pub mod image;
+pub mod ledger;
 pub mod meter;
 pub mod pool;
+pub mod price;
 pub mod report;
 pub mod select;
 pub mod time;
+pub mod twins;
 pub mod view;
 pub mod window;

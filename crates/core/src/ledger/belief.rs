@@ -1,0 +1,317 @@
+//! What one window holds: an interval, never a point.
+
+use super::recent::SLACK;
+use super::scale::Rates;
+use crate::cost::Cost;
+use crate::report::{Reading, Source};
+use crate::time::{DAY, MINUTE, Millis, SECOND};
+use crate::window::{FIVE_HOURS, Window, next_monday};
+
+/// Two ends of a window that differ by no more are the same: reports count whole seconds from
+/// when they were asked for, and our own idea of when a window opened is a little early or late.
+const SAME: i64 = MINUTE;
+
+/// A page does not count before this long after the last report of the API.
+const PAGE_AFTER: i64 = MINUTE;
+
+/// A report of a hundred says "at least": the belief then reaches so much further.
+const OVER: f64 = 1.0;
+
+const WEEK: i64 = 7 * DAY;
+
+/// What is believed of one window now.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Belief {
+    /// Percent used, at least.
+    pub low: f64,
+    /// Percent used, at most. Not clipped: over a hundred means that it may be exhausted.
+    pub high: f64,
+    /// Upstream has said something about it. Until then the figures are our own use alone and bind
+    /// nothing.
+    pub reported: bool,
+    /// Upstream refuses requests because of it, or uses the prepaid balance for them.
+    pub limited: bool,
+    /// When it ends, where that is known and it is open.
+    pub resets: Option<Millis>,
+}
+
+/// A report's word on one window.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Seen {
+    pub(super) percent: u8,
+    pub(super) sent: Millis,
+    pub(super) received: Millis,
+    pub(super) source: Source,
+}
+
+/// How a report changed a window.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Taken {
+    /// The window is the one that was known before, so that what it counts goes on.
+    pub(super) same: bool,
+    /// Percent that somebody else used, at least.
+    pub(super) foreign: f64,
+}
+
+/// One window of one account.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Gauge {
+    pub(super) low: f64,
+    pub(super) high: f64,
+    pub(super) reported: bool,
+    pub(super) limited: bool,
+    /// When it was last found exhausted by a request: older reports do not know.
+    pub(super) refused: Option<Millis>,
+    /// When it ends.
+    pub(super) resets: Option<Millis>,
+    /// Upstream or the calendar said so; else it was opened by one of our own requests.
+    pub(super) certain: bool,
+    /// A five-hour window that a request opened which may not have been charged ends then.
+    pub(super) maybe: Option<Millis>,
+    /// When it began; what ended before belongs to another.
+    pub(super) start: Option<Millis>,
+    pub(super) last: Option<Seen>,
+}
+
+/// To the whole second: the milliseconds of reported resets are noise.
+fn rounded(at: Millis) -> Millis {
+    Millis(at.0.saturating_add(SECOND / 2).div_euclid(SECOND).saturating_mul(SECOND))
+}
+
+impl Gauge {
+    pub(super) const fn belief(&self) -> Belief {
+        Belief {
+            low: self.low,
+            high: self.high,
+            reported: self.reported,
+            limited: self.limited,
+            resets: self.resets,
+        }
+    }
+
+    /// When [`Gauge::advance`] has something to do.
+    pub(super) fn due(&self) -> Millis {
+        let end = self.resets.unwrap_or(Millis(i64::MAX));
+        self.maybe.map_or(end, |maybe| maybe.min(end))
+    }
+
+    /// Lets the window end if it is over. Returns the percent that it left unused, at least.
+    pub(super) fn advance(&mut self, window: Window, now: Millis) -> Option<f64> {
+        if window == Window::Weekly && self.resets.is_none() {
+            self.resets = Some(next_monday(now));
+            self.certain = true;
+        }
+        let vague = self.maybe.is_some_and(|maybe| maybe <= now);
+        if vague {
+            self.low = 0.0;
+            self.maybe = None;
+        }
+        let end = self.resets.filter(|end| *end <= now)?;
+        let left = if self.reported { (100.0 - self.high).clamp(0.0, 100.0) } else { 0.0 };
+        self.low = 0.0;
+        if !vague {
+            self.high = 0.0;
+        }
+        self.limited = false;
+        self.maybe = None;
+        (self.start, self.resets, self.certain) = (Some(end), None, false);
+        if window == Window::Weekly {
+            let next = next_monday(now);
+            (self.start, self.resets, self.certain) = (Some(next.plus(-WEEK)), Some(next), true);
+        }
+        Some(left)
+    }
+
+    /// Counts what was settled.
+    #[inline]
+    pub(super) fn settle(
+        &mut self,
+        window: Window,
+        cost: Cost,
+        (first, last): (Millis, Millis),
+        rates: &Rates,
+    ) {
+        if self.start.is_some_and(|start| last.plus(SLACK) < start) {
+            return;
+        }
+        let (known, asked) = self
+            .last
+            .map_or((Millis(i64::MIN), Millis(i64::MIN)), |seen| (seen.received, seen.sent));
+        if last.plus(SLACK) > asked {
+            self.high += cost.high * rates.high;
+        }
+        let begun = self.start.is_none_or(|start| first > start.plus(SLACK));
+        if first > known && begun {
+            self.low += cost.low * rates.low;
+        }
+        if window == Window::FiveHour && self.resets.is_none() && cost.high > 0.0 {
+            self.open(cost, first, asked);
+        }
+    }
+
+    /// The first request of a five-hour window opens it when it is charged.
+    fn open(&mut self, cost: Cost, ended: Millis, asked: Millis) {
+        if ended.plus(SLACK) < asked {
+            return;
+        }
+        let end = ended.plus(FIVE_HOURS);
+        if cost.low > 0.0 {
+            self.resets = Some(end);
+            self.certain = false;
+            if self.maybe.is_none() {
+                self.start = Some(ended.plus(-SLACK));
+            }
+        } else if self.maybe.is_none() {
+            self.maybe = Some(end);
+            self.start = Some(ended.plus(-SLACK));
+        }
+    }
+
+    /// Does a report sent then, from there, say more than what is known?
+    fn news(&self, sent: Millis, received: Millis, source: Source) -> bool {
+        let Some(last) = self.last else { return true };
+        match (last.source, source) {
+            (Source::Api, Source::Page) => sent >= last.received.plus(PAGE_AFTER),
+            // A page that was read at the same time as the API was asked is worth less.
+            (Source::Page, Source::Api) => received >= last.sent,
+            _ => sent > last.sent && received >= last.received,
+        }
+    }
+
+    /// Takes in what a report says. `since` tells what was settled that it cannot have (at least)
+    /// and may not have (at most), in quota-dollars, in a window that began then.
+    pub(super) fn report(
+        &mut self,
+        window: Window,
+        reading: Reading,
+        (sent, received, source): (Millis, Millis, Source),
+        rates: &Rates,
+        since: impl Fn(Option<Millis>) -> Cost,
+    ) -> Option<Taken> {
+        if !self.news(sent, received, source) {
+            return None;
+        }
+        let percent = reading.percent.min(100);
+        let end = reading.resets_at.map(rounded);
+        // The end of an idle window slides along: it is no end.
+        let idle = window == Window::FiveHour
+            && percent == 0
+            && end.is_none_or(|end| end >= received.plus(FIVE_HOURS - SAME));
+        let end = end.filter(|_| !idle);
+        let same = self.identify(window, idle, end, sent)?;
+        let seen = Seen { percent, sent, received, source };
+        self.last = Some(seen);
+        let limited = reading.limited || percent >= 100;
+        if limited || self.refused.is_none_or(|refused| sent > refused) {
+            self.limited = limited;
+        }
+        let since = since(self.start);
+        let low = f64::from(percent) + since.low * rates.low;
+        let high = if percent >= 100 { f64::INFINITY } else { f64::from(percent) + 1.0 };
+        let foreign = self.narrow(same, low, high + since.high * rates.high);
+        if window == Window::FiveHour && self.resets.is_none() && self.maybe.is_none() {
+            self.start = None;
+        }
+        Some(Taken { same, foreign })
+    }
+
+    /// Believes a report's interval: together with ours where they meet, else instead of it.
+    fn narrow(&mut self, same: bool, low: f64, high: f64) -> f64 {
+        let known = same && self.reported;
+        let excess = if known { (low - self.high).max(0.0) } else { 0.0 };
+        if known && low <= self.high && self.low <= high {
+            self.low = self.low.max(low);
+            self.high = self.high.min(high);
+        } else {
+            self.low = low;
+            self.high = if high.is_finite() { high } else { low + OVER };
+        }
+        self.reported = true;
+        excess
+    }
+
+    /// Which window does the report speak of? `None`: one that is over. Otherwise, is it the one
+    /// that we know?
+    fn identify(
+        &mut self,
+        window: Window,
+        idle: bool,
+        end: Option<Millis>,
+        sent: Millis,
+    ) -> Option<bool> {
+        if idle {
+            return Some(self.rest(sent));
+        }
+        let Some(end) = end else {
+            // Without an end, only its age tells.
+            let over = self.start.is_some_and(|start| sent < start.plus(SLACK));
+            return (!over).then_some(self.reported);
+        };
+        if self.start.is_some_and(|start| end <= start.plus(SAME)) {
+            return None;
+        }
+        let old = self.resets;
+        let near = old.is_some_and(|old| end.since(old).abs() <= SAME);
+        let same = near || (old.is_none() && self.reported);
+        let begun = match window {
+            Window::FiveHour => Some(end.plus(-FIVE_HOURS)),
+            Window::Weekly => Some(end.plus(-WEEK)),
+            // Ours ended early: the new one began between the last report and this one.
+            Window::Monthly if !same => self.last.map(|last| last.sent),
+            Window::Monthly => self.start,
+        };
+        let jitter = old.is_some_and(|old| end.since(old).abs() <= SECOND);
+        if !(jitter && self.certain) {
+            self.resets = Some(end);
+        }
+        self.certain = true;
+        self.maybe = None;
+        self.start = begun;
+        Some(same)
+    }
+
+    /// No five-hour window was open at the time of the report.
+    fn rest(&mut self, sent: Millis) -> bool {
+        let opened = |end: Millis| end.plus(-FIVE_HOURS);
+        // Ours was opened a while before by something that was not charged.
+        let wrong = self.resets.is_some_and(|end| opened(end).plus(SAME) < sent);
+        if wrong {
+            (self.resets, self.certain, self.start) = (None, false, None);
+        }
+        if self.maybe.is_some_and(|end| opened(end).plus(SAME) < sent) {
+            self.maybe = None;
+            if self.resets.is_none() {
+                self.start = None;
+            }
+        }
+        self.reported && !wrong
+    }
+
+    /// A request was refused because of it.
+    pub(super) fn refuse(&mut self, window: Window, until: Millis, now: Millis) {
+        self.low = self.low.max(100.0);
+        self.high = self.high.max(self.low + OVER);
+        (self.limited, self.reported, self.refused) = (true, true, Some(now));
+        let until = rounded(until);
+        if self.resets.is_none_or(|end| end.since(until).abs() > SAME) {
+            (self.resets, self.certain, self.maybe) = (Some(until), true, None);
+            if window == Window::FiveHour {
+                self.start = Some(until.plus(-FIVE_HOURS));
+            }
+        }
+    }
+
+    /// The clock was moved. What upstream and the calendar say stays true.
+    pub(super) fn shift(&mut self, span: i64) {
+        let move_it = |at: &mut Option<Millis>| *at = at.map(|at| at.plus(span));
+        if !self.certain {
+            move_it(&mut self.resets);
+        }
+        move_it(&mut self.maybe);
+        move_it(&mut self.refused);
+        if let Some(last) = &mut self.last {
+            last.sent = last.sent.plus(span);
+            last.received = last.received.plus(span);
+        }
+    }
+}
