@@ -8,7 +8,10 @@
 //! The words are those of ARCHITECTURE.md's vocabulary: account, window, attempt, fault, verdict,
 //! breaker, cooldown, lease, trail.
 
+pub mod affinity;
+pub mod appetite;
 pub mod breaker;
+mod by_model;
 pub mod cost;
 pub mod evidence;
 pub mod fault;
@@ -25,4 +28,5 @@ pub mod select;
 pub mod time;
 pub mod twins;
 pub mod view;
+pub mod warmth;
 pub mod window;
