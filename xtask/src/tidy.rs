@@ -27,7 +27,8 @@ const PROXY_FOLDERS: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("observe", &["config"]),
     ("upstream", &["config", "observe"]),
-    ("server", &["config", "observe", "upstream"]),
+    ("state", &["config", "observe"]),
+    ("server", &["config", "observe", "state", "upstream"]),
     ("harness", &["config"]),
     ("service", &["config"]),
 ];

@@ -10,4 +10,5 @@ pub mod runtime;
 pub mod secret;
 pub mod server;
 pub mod socket;
+pub mod state;
 pub mod upstream;

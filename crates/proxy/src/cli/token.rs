@@ -1,22 +1,14 @@
 //! The client token that is made when one is required and the owner has configured none.
 
-use std::fs;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-
-use aws_lc_rs::rand;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::io;
+use std::path::PathBuf;
 
 use crate::config::Config;
-use crate::config::options::MIN_TOKEN;
-use crate::observe::requests::create_private_dir;
 use crate::secret::Secret;
+use crate::state::token;
 
 /// Its file in the state folder.
 const FILE: &str = "client.token";
-/// Random bytes in a token.
-const BYTES: usize = 24;
 
 /// Where the token that clients need comes from.
 #[derive(Debug)]
@@ -41,17 +33,17 @@ pub fn ensure(config: &mut Config) -> io::Result<Token> {
         return Ok(Token::NotNeeded);
     }
     let path = config.state_dir.join(FILE);
-    if let Some(token) = read(&path) {
+    if let Some(token) = token::read(&path) {
         config.client_tokens.push(token);
         return Ok(Token::Found(path));
     }
-    let mut bytes = [0; BYTES];
-    rand::fill(&mut bytes).map_err(|_| io::Error::other("no random numbers"))?;
-    let token = Secret::new(format!("saros-{}", URL_SAFE_NO_PAD.encode(bytes)));
-    match keep(&path, &token) {
+    let token = token::generate("saros-")?;
+    match token::keep(&path, &token) {
         // Another instance was faster.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && read(&path).is_some() => {
-            config.client_tokens.extend(read(&path));
+        Err(error)
+            if error.kind() == io::ErrorKind::AlreadyExists && token::read(&path).is_some() =>
+        {
+            config.client_tokens.extend(token::read(&path));
             Ok(Token::Found(path))
         }
         kept => {
@@ -61,31 +53,11 @@ pub fn ensure(config: &mut Config) -> io::Result<Token> {
     }
 }
 
-fn read(path: &Path) -> Option<Secret> {
-    let text = fs::read_to_string(path).ok()?;
-    let token = text.trim();
-    let usable = token.len() >= MIN_TOKEN && token.bytes().all(|byte| byte.is_ascii_graphic());
-    usable.then(|| Secret::new(token.to_owned()))
-}
-
-/// Temporary files are readable by their owner only, and the file has that from them.
-fn keep(path: &Path, token: &Secret) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(path);
-    create_private_dir(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    writeln!(file, "{}", token.expose())?;
-    file.as_file().sync_all()?;
-    if path.exists() && read(path).is_none() {
-        // What lies there is no token.
-        file.persist(path).map_err(|error| error.error)?;
-    } else {
-        file.persist_noclobber(path).map_err(|error| error.error)?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
     use crate::config::RequireClientToken;
 
@@ -113,7 +85,7 @@ mod tests {
         let mut anew = open_to_all(&state);
         assert!(matches!(ensure(&mut anew).unwrap(), Token::Made { kept: Ok(_), .. }));
         assert_ne!(anew.client_tokens, [token]);
-        assert_eq!(read(&state.join(FILE)), anew.client_tokens.first().cloned());
+        assert_eq!(token::read(&state.join(FILE)), anew.client_tokens.first().cloned());
     }
 
     #[cfg(unix)]
