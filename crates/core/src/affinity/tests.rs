@@ -104,6 +104,24 @@ fn a_compacted_conversation_is_free_and_sits_anew() {
 }
 
 #[test]
+fn the_strand_that_fits_best_is_continued() {
+    let mut affinity = Affinity::default();
+    turn(&mut affinity, S, A, "glm", 100_000, 0);
+    turn(&mut affinity, S, B, "glm", 40_000, 0);
+    turn(&mut affinity, S, AccountId(3), "glm", 260_000, 0);
+    for (body, expected) in
+        [(41_000, B), (80_000, A), (99_000, A), (180_000, A), (225_000, AccountId(3))]
+    {
+        assert_eq!(account(&affinity, "glm", body), Some(expected), "{body}");
+    }
+    // What was known of a turn is never more than its prompt.
+    let tokens = Tokens { input: 9_000, ..Tokens::default() };
+    affinity.answered(S, B, Some(&model("glm")), 38_000, Millis(HOUR));
+    let turn = affinity.settled(S, B, Some(&model("glm")), 38_000, &tokens, Millis(HOUR));
+    assert_eq!(turn.unwrap().prefix, 9_000);
+}
+
+#[test]
 fn leaving_out_an_old_tool_result_is_no_compaction() {
     let check = |body, next, compacted| {
         let mut affinity = Affinity::default();
@@ -186,6 +204,7 @@ fn memory_is_bounded_and_the_longest_unused_goes_first() {
     }
     assert!(affinity.seat(SessionKey(20_000), Some(&model("glm")), 40_000).is_some());
     assert_eq!(affinity.of(S).count(), STRANDS);
+    assert_eq!(account(&affinity, "model-19992", 40_000), Some(A), "the last eight");
     let long = "m".repeat(257);
     turn(&mut affinity, SessionKey(1), A, &long, 1, 1);
     assert!(affinity.seat(SessionKey(1), Some(&model(&long)), 1).is_none());

@@ -185,6 +185,10 @@ fn memory_survives_a_restart_and_damage() {
         nine_of_ten: 1e300,
         seen: 3,
     };
+    let odd = ModelAppetite { half: 900.0, nine_of_ten: 20.0, ..image.models[0].clone() };
+    let odd = Appetite::restore(AppetiteImage { models: vec![odd] });
+    let odd = odd.guess(Some(&"a".into()), 40_000, Known::default(), 0.0);
+    assert_eq!((odd.likely.output, odd.most.output), (900, 900));
     let restored = Appetite::restore(AppetiteImage { models: vec![broken] });
     assert_eq!(guess(&restored, 40_000), guess(&Appetite::default(), 40_000));
     let many = (0..1_000).map(|n| ModelAppetite { model: n.to_string(), ..Default::default() });
