@@ -106,9 +106,9 @@ fn a_compacted_conversation_is_free_and_sits_anew() {
 #[test]
 fn the_strand_that_fits_best_is_continued() {
     let mut affinity = Affinity::default();
+    turn(&mut affinity, S, AccountId(3), "glm", 260_000, 0);
     turn(&mut affinity, S, A, "glm", 100_000, 0);
     turn(&mut affinity, S, B, "glm", 40_000, 0);
-    turn(&mut affinity, S, AccountId(3), "glm", 260_000, 0);
     for (body, expected) in
         [(41_000, B), (80_000, A), (99_000, A), (180_000, A), (225_000, AccountId(3))]
     {
