@@ -13,6 +13,7 @@ pub mod emulator;
 pub mod listen;
 pub mod problems;
 pub mod process;
+pub mod reloading;
 pub mod serve;
 pub mod token;
 
@@ -38,7 +39,7 @@ impl From<Exit> for ExitCode {
 }
 
 /// Runs the command that `words` (the program's name first) ask for.
-pub fn run(words: impl IntoIterator<Item = OsString>, env: &dyn Env) -> Exit {
+pub fn run(words: impl IntoIterator<Item = OsString>, env: &'static dyn Env) -> Exit {
     let args = match Args::read(words) {
         Ok(args) => args,
         Err(error) => {

@@ -26,6 +26,7 @@ pub mod reference;
 pub mod schema;
 pub mod scraping;
 mod value;
+pub mod watch;
 mod yaml;
 
 pub use base::{BaseUrl, Layout, Origin, Scheme};

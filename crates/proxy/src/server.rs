@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::config::watch::Watch;
 use crate::runtime::Tasks;
 use crate::server::app::App;
 use crate::server::shutdown::Ended;
@@ -32,6 +33,7 @@ pub mod listen;
 pub mod models;
 pub mod receive;
 pub mod relay;
+pub mod reload;
 pub mod reply;
 pub mod route;
 pub mod serve;
@@ -40,20 +42,23 @@ pub mod shutdown;
 pub mod timers;
 
 /// Serves until `stop` resolves, then drains; `hurry` resolves when a second signal asks to end at
-/// once.
+/// once. Takes over what `watch` brings in the meantime.
 pub async fn run(
     config: Config,
     listener: TcpListener,
     dial: Arc<dyn Dial>,
+    watch: Watch,
     stop: impl Future<Output = ()>,
     hurry: impl Future<Output = ()>,
 ) -> Ended {
     let app = App::new(config, Clock::system(), dial, Tasks::default());
     let keeping = keep_house(&app);
+    let following = reload::follow(&app, watch);
     let accepting = listen::accept(Arc::clone(&app), listener);
     tokio::select! {
         () = accepting => {}
         () = keeping => {}
+        () = following => {}
         () = stop => {}
     }
     shutdown::shutdown(&app, hurry).await

@@ -1,7 +1,7 @@
 //! What a long-running command needs of the process: a runtime, signals, no core dumps.
 
 use std::future::Future;
-use std::io;
+use std::io::{self, IsTerminal};
 
 use tokio::sync::watch;
 
@@ -24,6 +24,28 @@ impl Asked {
             loop {
                 signals.next().await;
                 count.send_modify(|count| *count += 1);
+            }
+        };
+        Ok((Self(asked), pump))
+    }
+
+    /// The same, and SIGHUP calls `reload`, unless it says that our terminal is gone: then we are
+    /// asked to stop.
+    pub fn listen_and_reload(reload: impl Fn()) -> io::Result<(Self, impl Future<Output = ()>)> {
+        let (count, asked) = watch::channel(0);
+        let mut signals = Signals::new()?;
+        let mut hangup = Hangup::new()?;
+        let pump = async move {
+            loop {
+                let stop = tokio::select! {
+                    () = signals.next() => true,
+                    stop = hangup.next() => stop,
+                };
+                if stop {
+                    count.send_modify(|count| *count += 1);
+                } else {
+                    reload();
+                }
             }
         };
         Ok((Self(asked), pump))
@@ -76,6 +98,43 @@ impl Signals {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// SIGHUP: sent by whoever wants a reload, and by a terminal that closes.
+#[cfg(unix)]
+struct Hangup {
+    signal: tokio::signal::unix::Signal,
+    on_terminal: bool,
+}
+
+#[cfg(unix)]
+impl Hangup {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { signal: signal(SignalKind::hangup())?, on_terminal: io::stdin().is_terminal() })
+    }
+
+    /// Whether the terminal has closed, at the next signal. A closed one is no terminal any more.
+    async fn next(&mut self) -> bool {
+        if self.signal.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+        self.on_terminal && !io::stdin().is_terminal()
+    }
+}
+
+#[cfg(not(unix))]
+struct Hangup;
+
+#[cfg(not(unix))]
+impl Hangup {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> bool {
+        std::future::pending().await
     }
 }
 

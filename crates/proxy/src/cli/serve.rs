@@ -7,6 +7,7 @@ use crate::cli::args::ServeArgs;
 use crate::cli::listen::listen;
 use crate::cli::problems::{self, Audience};
 use crate::cli::process::{self, Asked};
+use crate::cli::reloading::Reloading;
 use crate::cli::token::{self, Token};
 use crate::config::problem::{Place, Severity};
 use crate::config::{Config, Env, Loaded, Paths, Problem, is_loopback, load};
@@ -19,7 +20,7 @@ use crate::upstream::tls::Tls;
 use crate::upstream::tunnel::Tunnels;
 
 /// Serves until it is asked to stop.
-pub fn run(args: &ServeArgs, env: &dyn Env) -> Exit {
+pub fn run(args: &ServeArgs, env: &'static dyn Env) -> Exit {
     process::forbid_core_dumps();
     process::allow_many_connections();
     process::survive_file_size_limit();
@@ -45,13 +46,20 @@ pub fn run(args: &ServeArgs, env: &dyn Env) -> Exit {
     }
 }
 
-fn start(args: &ServeArgs, env: &dyn Env, log: &Log) -> Result<Ended, Vec<Problem>> {
+fn start(args: &ServeArgs, env: &'static dyn Env, log: &Log) -> Result<Ended, Vec<Problem>> {
     let paths = Paths::of_this_process(env);
     // Where keys belong if no file was found: one that was named is the only one looked for.
     let file = args.config.clone().unwrap_or_else(|| paths.config_file());
-    let loaded = load(&args.overrides(), env, paths).map_err(|error| error.problems)?;
+    let loaded = load(&args.overrides(), env, paths.clone()).map_err(|error| error.problems)?;
     problems::tell(&loaded.warnings, Audience::of_this_process(), log);
     let Loaded { mut config, source, .. } = loaded;
+    let reloading = Reloading {
+        cli: args.overrides(),
+        env,
+        paths,
+        source: source.clone(),
+        bound: (config.host.clone(), config.port),
+    };
     if let Some(path) = &source {
         tracing::info!("Configuration: {}", path.display());
     } else {
@@ -93,13 +101,16 @@ fn start(args: &ServeArgs, env: &dyn Env, log: &Log) -> Result<Ended, Vec<Proble
 
     let served = process::block_on(async {
         let listener = listen(&config.host, config.port).await.map_err(|problem| vec![*problem])?;
-        let (asked, pump) = Asked::listen().or_else(|error| failed(io_problem(&error)))?;
+        let watch = reloading.watch().or_else(|error| failed(io_problem(&error)))?;
+        let asker = watch.asker();
+        let (asked, pump) = Asked::listen_and_reload(move || asker.request())
+            .or_else(|error| failed(io_problem(&error)))?;
         let address = listener.local_addr().or_else(|error| failed(io_problem(&error)))?;
         tracing::info!("Proxy listening on http://{address}");
         introduce(&config);
         tell_token(&token, log);
         let network = Network::new(Tls::default(), tunnels);
-        let ended = server::run(config, listener, network, asked.times(1), asked.times(2));
+        let ended = server::run(config, listener, network, watch, asked.times(1), asked.times(2));
         tokio::select! {
             ended = ended => Ok(ended),
             () = pump => Ok(Ended::Cut),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// Where environment variables come from. Only `main` knows the real one, so that a test owns the
 /// whole world its configuration is read in.
-pub trait Env {
+pub trait Env: Send + Sync {
     /// The value of a variable, if it is set.
     fn var(&self, name: &str) -> Option<String>;
 

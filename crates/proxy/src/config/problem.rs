@@ -130,6 +130,36 @@ impl Problem {
         self
     }
 
+    /// For programs: what is absent is `null`.
+    pub fn to_json(&self) -> serde_json::Value {
+        let (mut file, mut line, mut column, mut variable, mut flag) =
+            (None, None, None, None, None);
+        match &self.place {
+            Place::File { path, line: at, column: behind } => {
+                file = Some(path.display().to_string());
+                line = Some(*at).filter(|line| *line > 0);
+                column = line.map(|_| *behind);
+            }
+            Place::Variable(name) => variable = Some(*name),
+            Place::Flag(name) => flag = Some(*name),
+            Place::Nowhere => {}
+        }
+        serde_json::json!({
+            "severity": match self.severity {
+                Severity::Warning => "warning",
+                Severity::Error => "error",
+            },
+            "what": self.what,
+            "allowed": self.allowed,
+            "hint": self.hint,
+            "file": file,
+            "line": line,
+            "column": column,
+            "variable": variable,
+            "flag": flag,
+        })
+    }
+
     /// The block that a person reads, in the manner of a compiler: the line, what is wrong in it,
     /// and help. Colours where `styled`.
     pub fn render(&self, styled: bool) -> String {

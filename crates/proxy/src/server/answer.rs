@@ -87,7 +87,7 @@ pub fn answer(
 
 fn allowed_origin(app: &App, headers: &HeaderMap) -> Option<HeaderValue> {
     let origin = headers.get(ORIGIN)?;
-    guard::origin(&app.config, headers).ok()?;
+    guard::origin(&app.setup().config, headers).ok()?;
     Some(origin.clone())
 }
 
@@ -153,7 +153,8 @@ fn stopping() -> Own {
 }
 
 fn check(app: &App, parts: &request::Parts, route: &Route) -> Result<(), Denied> {
-    let config = &app.config;
+    let setup = app.setup();
+    let config = &setup.config;
     guard::host(config, &parts.uri, &parts.headers)?;
     if matches!(route, Route::Health | Route::Ready) {
         return Ok(());
@@ -200,5 +201,5 @@ fn is_trusted(app: &App, peer: IpAddr, headers: &HeaderMap) -> bool {
         }
         (Some(_), None) => false,
     };
-    (peer.to_canonical().is_loopback() && ours) || guard::has_token(&app.config, headers)
+    (peer.to_canonical().is_loopback() && ours) || guard::has_token(&app.setup().config, headers)
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use arc_swap::{ArcSwap, Guard};
 use saros_core::id::{KeyId, LeaseId, TicketId, UpstreamId};
 use saros_core::pool::{Ask, Effects, Notice, Outcome, Pool, Roster, Rules};
 use saros_core::time::Millis;
@@ -11,7 +12,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::options::{self, SETTINGS};
+use crate::config::watch::{Asker, Changes};
+use crate::config::{Config, Origin};
 use crate::runtime::Tasks;
 use crate::server::ids::Ids;
 use crate::server::lease::Ticket;
@@ -24,8 +27,8 @@ use crate::upstream::key::Key;
 
 /// See the module documentation.
 pub struct App {
-    /// What the owner has chosen.
-    pub config: Config,
+    /// What the owner has chosen; a reload puts another in its place.
+    setup: ArcSwap<Setup>,
     /// The one clock.
     pub clock: Clock,
     /// How connections are opened.
@@ -50,31 +53,77 @@ pub struct App {
     pub cutting: AtomicBool,
     /// Something had to be cut.
     pub was_cut: AtomicBool,
+    /// How a reload is asked for; empty where nothing could be loaded anew.
+    pub reloads: OnceLock<Asker>,
     /// Rung when `draining` or `cutting` changes.
     pub bell: Arc<Notify>,
-    keys: Vec<Arc<Key>>,
     names: Names,
     pool: Mutex<Pool>,
     pub(super) waiters: Mutex<BTreeMap<TicketId, Arc<Notify>>>,
     due: Notify,
 }
 
+/// What the owner has chosen, ready for use. Never changed, only replaced: whoever looked at it
+/// before a reload goes on with what was.
+pub struct Setup {
+    /// The configuration.
+    pub config: Config,
+    /// The keys in rotation order.
+    pub keys: Vec<Arc<Key>>,
+    /// Every upstream of this process's life; its place is its identity in the pool.
+    upstreams: Vec<Origin>,
+}
+
+impl Setup {
+    /// Prepares a configuration; what is as it was `before` is kept, with its connections.
+    fn new(config: Config, before: Option<&Self>) -> Self {
+        let known = before.map_or(&[] as &[Arc<Key>], |before| &before.keys);
+        let mut keys: Vec<Arc<Key>> = Vec::with_capacity(config.keys.len());
+        for key in &config.keys {
+            let id = key.secret.key_id();
+            // The same secret twice is one key.
+            if keys.iter().any(|known| known.id == id) {
+                continue;
+            }
+            let same = known
+                .iter()
+                .find(|old| old.id == id && old.label == key.label && old.base == key.base);
+            keys.extend(same.map(Arc::clone).or_else(|| Key::new(key).map(Arc::new)));
+        }
+        let mut upstreams = before.map_or_else(Vec::new, |before| before.upstreams.clone());
+        for key in &keys {
+            if !upstreams.contains(&key.base.origin) {
+                upstreams.push(key.base.origin.clone());
+            }
+        }
+        Self { config, keys, upstreams }
+    }
+
+    /// The key with this fingerprint.
+    pub fn key(&self, id: KeyId) -> Option<&Arc<Key>> {
+        self.keys.iter().find(|key| key.id == id)
+    }
+
+    /// The keys and the rules, as the pool takes them.
+    pub fn roster(&self) -> Roster {
+        let keys = self.keys.iter().map(|key| {
+            let place = self.upstreams.iter().position(|origin| *origin == key.base.origin);
+            let place = place.and_then(|place| u16::try_from(place).ok()).unwrap_or(u16::MAX);
+            key.roster_entry(UpstreamId(place))
+        });
+        Roster { keys: keys.collect(), rules: rules(&self.config) }
+    }
+}
+
 impl App {
     /// Prepares everything; nothing is opened or started yet.
     pub fn new(config: Config, clock: Clock, dial: Arc<dyn Dial>, tasks: Tasks) -> Arc<Self> {
-        let mut keys: Vec<Arc<Key>> = Vec::with_capacity(config.keys.len());
-        for key in config.keys.iter().filter_map(Key::new) {
-            // The same secret twice is one key.
-            if keys.iter().all(|known| known.id != key.id) {
-                keys.push(Arc::new(key));
-            }
-        }
-        let roster = Roster { keys: roster(&keys), rules: rules(&config) };
+        let opener = Opener::new(dial, tasks.clone(), config.connect_timeout);
+        let setup = Setup::new(config, None);
         let mut pool = Pool::new();
-        let effects = pool.apply(roster, true, clock.now());
-        let opener = Opener { dial, tasks: tasks.clone(), connect_timeout: config.connect_timeout };
+        let effects = pool.apply(setup.roster(), true, clock.now());
         let app = Arc::new(Self {
-            config,
+            setup: ArcSwap::from_pointee(setup),
             clock,
             opener,
             tasks,
@@ -87,8 +136,8 @@ impl App {
             draining: AtomicBool::new(false),
             cutting: AtomicBool::new(false),
             was_cut: AtomicBool::new(false),
+            reloads: OnceLock::new(),
             bell: Arc::default(),
-            keys,
             names: Names::default(),
             pool: Mutex::new(pool),
             waiters: Mutex::default(),
@@ -98,14 +147,62 @@ impl App {
         app
     }
 
+    /// What the owner has chosen, as of now. To be looked at, and let go before an await; who needs
+    /// it longer takes a copy of the [`Arc`] within.
+    pub fn setup(&self) -> Guard<Arc<Setup>> {
+        self.setup.load()
+    }
+
     /// The keys in rotation order.
-    pub fn keys(&self) -> &[Arc<Key>] {
-        &self.keys
+    pub fn keys(&self) -> Vec<Arc<Key>> {
+        self.setup().keys.clone()
     }
 
     /// The key with this fingerprint.
-    pub fn key(&self, id: KeyId) -> Option<&Arc<Key>> {
-        self.keys.iter().find(|key| key.id == id)
+    pub fn key(&self, id: KeyId) -> Option<Arc<Key>> {
+        self.setup().key(id).map(Arc::clone)
+    }
+
+    /// Replaces the configuration, without touching what is under way: attempts go on with the keys
+    /// that they began with. What needs a restart stays as it was. Dead keys get another chance.
+    pub fn reload(&self, mut config: Config) -> Changes {
+        let before = self.setup.load_full();
+        let mut changes = Changes::default();
+        let differs = |name: &str, config: &Config| {
+            let setting = options::setting(name);
+            setting.is_some_and(|setting| (setting.get)(config) != (setting.get)(&before.config))
+        };
+        for setting in SETTINGS.iter().filter(|setting| !setting.live) {
+            if differs(setting.name, &config) {
+                changes.at_restart.push(setting.name);
+            }
+        }
+        // Where it listens decides who must show a token.
+        config.port = before.config.port;
+        config.host.clone_from(&before.config.host);
+        config.request_log = before.config.request_log;
+        for setting in SETTINGS.iter().filter(|setting| setting.live && setting.name != "keys") {
+            // Tokens may look alike when masked.
+            let tokens = setting.name == "clientTokens"
+                && config.client_tokens != before.config.client_tokens;
+            if tokens || differs(setting.name, &config) {
+                changes.options.push(setting.name);
+            }
+        }
+        self.opener.allow(config.connect_timeout);
+        let after = Arc::new(Setup::new(config, Some(&before)));
+        let labels = |of: &[Arc<Key>], not: &[Arc<Key>]| {
+            let missing = |key: &&Arc<Key>| !not.iter().any(|other| Arc::ptr_eq(other, key));
+            of.iter().filter(missing).map(|key| Arc::clone(&key.label)).collect()
+        };
+        changes.added = labels(&after.keys, &before.keys);
+        changes.removed = labels(&before.keys, &after.keys);
+        // Nobody else runs between the two: everything here is on one thread, without an await.
+        self.setup.store(Arc::clone(&after));
+        let effects = self.pool().apply(after.roster(), true, self.clock.now());
+        self.carry_out(&effects);
+        self.due.notify_one();
+        changes
     }
 
     /// The pool, for a moment. Never held across an await: the guard is not `Send`.
@@ -148,7 +245,7 @@ impl App {
         self.tick();
         let Some(jump) = self.clock.check() else { return };
         tracing::info!(?jump, "The clock jumped: connections are opened anew");
-        for key in &self.keys {
+        for key in &self.setup().keys {
             key.connections.drop_all();
         }
         self.tick();
@@ -193,14 +290,15 @@ impl App {
     }
 
     fn upstream_name(&self, upstream: UpstreamId) -> String {
-        let known = roster(&self.keys).into_iter().position(|key| key.upstream == upstream);
-        let key = known.and_then(|index| self.keys.get(index));
-        key.map_or_else(String::new, |key| key.base.origin.to_string())
+        let setup = self.setup();
+        let origin = setup.upstreams.get(usize::from(upstream.0));
+        origin.map_or_else(String::new, ToString::to_string)
     }
 
     fn tell(&self, notice: &Notice) {
         let now = self.clock.now();
-        let label = |id: &KeyId| self.key(*id).map_or("(removed)", |key| &*key.label);
+        let setup = self.setup();
+        let label = |id: &KeyId| setup.key(*id).map_or("(removed)", |key| &*key.label);
         let seconds = |until: Millis| (until.since(now).max(0) + 999) / 1000;
         match notice {
             Notice::Dead { key, why, until } => tracing::error!(
@@ -265,20 +363,6 @@ impl Names {
         names.push(Arc::clone(&new));
         new
     }
-}
-
-fn roster(keys: &[Arc<Key>]) -> Vec<saros_core::pool::RosterKey> {
-    let mut origins = Vec::new();
-    keys.iter()
-        .map(|key| {
-            let known = origins.iter().position(|origin| *origin == &key.base.origin);
-            let index = known.unwrap_or_else(|| {
-                origins.push(&key.base.origin);
-                origins.len() - 1
-            });
-            key.roster_entry(UpstreamId(u16::try_from(index).unwrap_or(u16::MAX)))
-        })
-        .collect()
 }
 
 fn rules(config: &Config) -> Rules {

@@ -138,7 +138,8 @@ async fn judge(
     parts: response::Parts,
     answer: Answer,
 ) -> Attempted {
-    let (body, rest) = read(answer, app.config.stream_idle_timeout.min(out.header_timeout)).await;
+    let patience = app.setup().config.stream_idle_timeout.min(out.header_timeout);
+    let (body, rest) = read(answer, patience).await;
     let retry_after = headers::retry_after(&parts.headers, app.clock.now());
     let facts = saros_wire::error::answer(parts.status.as_u16(), retry_after, &body);
     let message = facts.message.clone().unwrap_or_else(|| reason(parts.status));

@@ -56,7 +56,7 @@ fn last_attempt(app: &Arc<App>, ask: &Ask, failure: Failure) -> Response<Out> {
         return wrong_format(ask).answer(ask.format);
     }
     if failure.late {
-        let hint = match app.config.header_timeout {
+        let hint = match app.setup().config.header_timeout {
             HeaderTimeout::Exact(_) => " Raise requestTimeoutMs if the model needs longer.",
             HeaderTimeout::Auto => "",
         };
@@ -130,7 +130,7 @@ fn refused(app: &App, ask: &Ask, refusal: &Refusal) -> Own {
         )
         .last_word(),
         Refusal::OutOfQuota { until, window, workspace } => {
-            out_of_quota(app.config.on_exhausted, *until, now, *window, workspace.clone())
+            out_of_quota(app.setup().config.on_exhausted, *until, now, *window, workspace.clone())
         }
         Refusal::Cooling { until } => unavailable(seconds(*until, now)),
         Refusal::LastAttempt => unavailable(1),

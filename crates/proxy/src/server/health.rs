@@ -65,6 +65,7 @@ struct KeyHealth<'a> {
 /// 200 while serving. `trusted`: may see each key's standing, not only counts.
 pub fn health(app: &App, trusted: bool) -> Response<Out> {
     let now = app.clock.now();
+    let setup = app.setup();
     let standings = app.pool().standings(now);
     let disabled = standings.iter().filter(|standing| is_disabled(standing.state)).count();
     let keys = standings.iter().map(|standing| KeyHealth {
@@ -92,8 +93,8 @@ pub fn health(app: &App, trusted: bool) -> Response<Out> {
         enabled_count: standings.len() - disabled,
         disabled_count: disabled,
         active_requests: app.active.load(Ordering::Relaxed),
-        circuit_breaker_threshold: app.config.breaker_threshold,
-        circuit_breaker_cooldown_ms: u64::try_from(app.config.breaker_cooldown.as_millis())
+        circuit_breaker_threshold: setup.config.breaker_threshold,
+        circuit_breaker_cooldown_ms: u64::try_from(setup.config.breaker_cooldown.as_millis())
             .unwrap_or(u64::MAX),
         scraping: Scraping { enabled: false },
         keys: trusted.then(|| keys.collect()),
@@ -139,9 +140,10 @@ pub fn ready(app: &App) -> Response<Out> {
 
 /// What this is, and where to point a client.
 pub fn root(app: &App) -> Response<Out> {
-    let host = &app.config.host;
+    let setup = app.setup();
+    let host = &setup.config.host;
     let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-    let base = format!("http://{host}:{}", app.config.port);
+    let base = format!("http://{host}:{}", setup.config.port);
     let body = serde_json::json!({
         "name": "saros-proxy",
         "version": env!("CARGO_PKG_VERSION"),

@@ -75,7 +75,8 @@ async fn fetch(app: &Arc<App>) -> Option<List> {
         body: Bytes::new(),
         header_timeout: PATIENCE,
     };
-    let Attempted::Begun(parts, mut answer) = attempt::run(app, key, &out, &mut lease).await else {
+    let Attempted::Begun(parts, mut answer) = attempt::run(app, &key, &out, &mut lease).await
+    else {
         return None;
     };
     let mut body = BytesMut::new();
@@ -99,7 +100,7 @@ async fn fetch(app: &Arc<App>) -> Option<List> {
 
 /// Whom to ask: the list costs nothing and is the same for all, so it takes no slot and no turn, and
 /// an account that is out of quota may be asked as well. Only a dead key is left alone.
-fn source(app: &App) -> Option<&Arc<Key>> {
+fn source(app: &App) -> Option<Arc<Key>> {
     let standings = app.pool().standings(app.clock.now());
     let usable = |standing: &&Standing| matches!(standing.state, State::Ready | State::Trial);
     let alive = |standing: &&Standing| standing.state != State::Dead;

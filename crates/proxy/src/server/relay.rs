@@ -122,7 +122,7 @@ impl Relay {
         journal: Journal,
         now: Instant,
     ) -> Self {
-        let patience = app.config.stream_idle_timeout;
+        let patience = app.setup().config.stream_idle_timeout;
         Self {
             app: Arc::clone(app),
             // An event stream may get an event of ours at its end, whatever length it declared.

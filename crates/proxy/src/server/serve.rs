@@ -66,7 +66,10 @@ pub async fn proxied(
         let own = Own::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Kind::InvalidRequest, message);
         return ours(call.journal, own.answer(format));
     }
-    let (limit, idle) = (app.config.max_body_bytes, app.config.stream_idle_timeout);
+    let (limit, idle) = {
+        let config = &app.setup().config;
+        (config.max_body_bytes, config.stream_idle_timeout)
+    };
     match receive::receive(body, limit, idle, &app.memory).await {
         Ok((body, hold)) => {
             let head = read_head(&call, &body).await;
@@ -101,7 +104,7 @@ fn prepare(
 ) -> Box<Work> {
     let Call { parts, mut journal } = call;
     let format = journal.record.format;
-    let known = guard::has_token(&app.config, &parts.headers);
+    let known = guard::has_token(&app.setup().config, &parts.headers);
     let session = session::of(&parts.headers, known, head, journal.record.id.as_u128());
     let ask = Ask {
         model: head.model.as_deref().map(|name| app.model_name(name)),
@@ -118,7 +121,7 @@ fn prepare(
         below_v1,
         headers: parts.headers,
         session: session.header,
-        header_timeout: app.config.header_timeout.of(head.stream),
+        header_timeout: app.setup().config.header_timeout.of(head.stream),
         body,
     };
     Box::new(Work { ticket: app.begin(&ask), ask, out, _hold: hold, journal })
@@ -141,7 +144,7 @@ async fn run(app: &Arc<App>, mut work: Box<Work>) -> Response<Out> {
         let mut lease = Lease::new(app, grant.lease, estimate(&work.out.body));
         work.ticket.trail.replays += u8::from(grant.replay);
         note(&mut work.journal, &grant, &key.label);
-        match attempt::run(app, key, &work.out, &mut lease).await {
+        match attempt::run(app, &key, &work.out, &mut lease).await {
             Attempted::Begun(parts, answer) => {
                 return begun(app, *work, lease, parts, answer, &key.label_value);
             }

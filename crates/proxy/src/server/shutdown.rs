@@ -25,7 +25,7 @@ pub enum Ended {
 /// Ends everything; `hurry` resolves when a second signal asks to stop at once.
 pub async fn shutdown(app: &Arc<App>, hurry: impl Future<Output = ()>) -> Ended {
     let running = app.active.load(Ordering::Relaxed);
-    let seconds = app.config.shutdown_timeout.as_secs();
+    let seconds = app.setup().config.shutdown_timeout.as_secs();
     tracing::info!(
         running,
         seconds,
@@ -39,7 +39,7 @@ pub async fn shutdown(app: &Arc<App>, hurry: impl Future<Output = ()>) -> Ended 
     tokio::pin!(hurry);
     let in_time = tokio::select! {
         () = app.tasks.finished() => true,
-        () = tokio::time::sleep(app.config.shutdown_timeout) => false,
+        () = tokio::time::sleep(app.setup().config.shutdown_timeout) => false,
         () = &mut hurry => return end_at_once(app).await,
     };
     if !in_time {

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -63,29 +63,43 @@ pub struct Opener {
     pub dial: Arc<dyn Dial>,
     /// Where connection tasks run.
     pub tasks: Tasks,
-    /// Name, TCP and TLS together may take this long.
-    pub connect_timeout: Duration,
+    /// Name, TCP and TLS together may take this long, in milliseconds.
+    patience: AtomicU64,
 }
 
 impl Opener {
+    /// Name, TCP and TLS together may take `connect_timeout`.
+    pub fn new(dial: Arc<dyn Dial>, tasks: Tasks, connect_timeout: Duration) -> Self {
+        let opener = Self { dial, tasks, patience: AtomicU64::new(0) };
+        opener.allow(connect_timeout);
+        opener
+    }
+
+    /// From now on name, TCP and TLS together may take this long.
+    pub fn allow(&self, connect_timeout: Duration) {
+        let millis = u64::try_from(connect_timeout.as_millis()).unwrap_or(u64::MAX);
+        self.patience.store(millis, Ordering::Relaxed);
+    }
+
     /// A connection for one request: an open one with room unless `fresh`, else a new one.
     pub async fn connection(&self, key: &Key, fresh: bool) -> Result<Ready, SendError> {
         let connections = &key.connections;
         if !fresh && let Some(ready) = connections.ready() {
             return Ok(ready);
         }
+        let patience = Duration::from_millis(self.patience.load(Ordering::Relaxed));
         // Unless the upstream is known to speak HTTP/1.1, the connection being opened by another
         // request may turn out to have room for this one too.
         let _gate = if connections.protocol() == Some(Protocol::Http1) {
             None
         } else {
-            let gate = tokio::time::timeout(self.connect_timeout, connections.gate.lock());
+            let gate = tokio::time::timeout(patience, connections.gate.lock());
             Some(gate.await.map_err(|_| SendError::DialTimeout)?)
         };
         if !fresh && let Some(ready) = connections.ready() {
             return Ok(ready);
         }
-        let dialled = tokio::time::timeout(self.connect_timeout, self.dial.dial(&key.base.origin))
+        let dialled = tokio::time::timeout(patience, self.dial.dial(&key.base.origin))
             .await
             .map_err(|_| SendError::DialTimeout)?
             .map_err(SendError::Dial)?;

@@ -252,7 +252,7 @@ fn serves_until_it_is_asked_to_stop() {
     for signal in [Signal::TERM, Signal::INT] {
         let port = free_port();
         let user = User::with_config(&format!(
-            "port: {port}\nprot: 1\nscraping: {{enabled: true}}\nallowedOrigins: []\nkeys:\n  - label: home\n    key: {KEY}\n"
+            "port: {port}\nprot: 1\nusageThreshold: 50\nallowedOrigins: []\nkeys:\n  - label: home\n    key: {KEY}\n"
         ));
         let running = Running::start(user.command(""));
         assert_eq!(running.address, format!("127.0.0.1:{port}"));
@@ -269,7 +269,7 @@ fn serves_until_it_is_asked_to_stop() {
             "  - home: sk-a...AAAA",
             "CORS allows all origins",
             "did you mean `port`?",
-            "not in effect in this version: `scraping`",
+            "not in effect in this version: `usageThreshold`",
         ] {
             assert!(messages.iter().any(|line| line.contains(wanted)), "{wanted}: {messages:#?}");
         }

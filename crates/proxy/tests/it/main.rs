@@ -24,6 +24,7 @@ mod network;
 mod own_answers;
 mod records;
 mod relay;
+mod reload;
 mod replay;
 mod rotation;
 mod secrets;

@@ -108,7 +108,7 @@ async fn no_output_holds_a_key() {
     for path in ["/", "/health", "/ready", "/v1/models", "/nothing"] {
         said.push_str(stage.ask(get(path)).await.text());
     }
-    writeln!(said, "{:?}", stage.app.config).unwrap();
+    writeln!(said, "{:?}", stage.app.setup().config).unwrap();
     writeln!(said, "{:?}", stage.app.keys()).unwrap();
     writeln!(said, "{:?}", stage.app.pool()).unwrap();
     shutdown(&stage.app, std::future::pending()).await;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use saros_emulator::{Account, Alpn, Clock as VirtualClock, Emulator, Settings, Transport};
+use saros_proxy::config::watch::Watch;
 use saros_proxy::config::{BaseUrl, Config, KeyConfig, Origin, Scheme};
 use saros_proxy::secret::Secret;
 use saros_proxy::server::run;
@@ -92,7 +93,7 @@ impl Town {
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(async move {
             let stopped = async { drop(stopped.await) };
-            run(config, listener, dial, stopped, std::future::pending()).await
+            run(config, listener, dial, Watch::nothing(), stopped, std::future::pending()).await
         });
         Self { emulator, upstream, proxy, stop: Some(stop), serving }
     }
