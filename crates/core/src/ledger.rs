@@ -150,7 +150,7 @@ impl Ledger {
         for (gauge, foreign) in self.gauges.iter_mut().zip(&mut self.foreign) {
             if foreign.rate > 0.0 {
                 let span = hours(span);
-                gauge.high += FOREIGN_MARGIN * foreign.rate * span;
+                gauge.expect(FOREIGN_MARGIN * foreign.rate * span);
                 foreign.rate *= (-span / FOREIGN_MEMORY).exp();
                 if foreign.rate < 0.01 {
                     foreign.rate = 0.0;
@@ -308,7 +308,7 @@ impl Ledger {
     /// Quota-dollars left in a window, most likely; `None` while nothing was reported.
     pub fn dollars_left(&self, window: Window) -> Option<f64> {
         let gauge = self.gauge(window);
-        let used = f64::midpoint(gauge.low, gauge.high);
+        let used = f64::midpoint(gauge.now.low, gauge.now.high);
         gauge.reported.then(|| (100.0 - used).max(0.0) / self.rates(window).best)
     }
 
@@ -339,7 +339,7 @@ impl Ledger {
     pub fn step_due(&self, rate_per_hour: f64, now: Millis) -> Option<Millis> {
         let steps = Window::ALL.into_iter().filter_map(|window| {
             let gauge = self.gauge(window);
-            let used = f64::midpoint(gauge.low, gauge.high);
+            let used = f64::midpoint(gauge.now.low, gauge.now.high);
             let percent_per_hour = rate_per_hour * self.rates(window).best;
             let away = (used.floor() + 1.0 - used) / percent_per_hour;
             #[expect(clippy::cast_possible_truncation, reason = "checked to be within a day")]

@@ -53,11 +53,38 @@ pub(super) struct Taken {
     pub(super) foreign: f64,
 }
 
-/// One window of one account.
+/// Percent, at least and at most.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(super) struct Gauge {
+pub(super) struct Span {
     pub(super) low: f64,
     pub(super) high: f64,
+}
+
+impl Span {
+    const ANYTHING: Self = Self { low: 0.0, high: f64::INFINITY };
+
+    /// Both hold; where they cannot, the second.
+    fn then(self, said: Self) -> Self {
+        let both = Self { low: self.low.max(said.low), high: self.high.min(said.high) };
+        if both.low <= both.high { both } else { said }
+    }
+}
+
+/// One window of one account.
+///
+/// What was known before the last report and what that report said are kept apart until the next
+/// one: a request that ended before the report but is settled after it (a slow client) is in the
+/// report already, but not in what was known.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Gauge {
+    /// What was known without the last report, and was settled since.
+    pub(super) own: Span,
+    /// What the last report said, and was settled since.
+    pub(super) said: Option<Span>,
+    /// The two together.
+    pub(super) now: Span,
+    /// When the report before the last was here: it may know what ended before.
+    pub(super) before: Option<Millis>,
     pub(super) reported: bool,
     pub(super) limited: bool,
     /// When it was last found exhausted by a request: older reports do not know.
@@ -81,8 +108,8 @@ fn rounded(at: Millis) -> Millis {
 impl Gauge {
     pub(super) const fn belief(&self) -> Belief {
         Belief {
-            low: self.low,
-            high: self.high,
+            low: self.now.low,
+            high: self.now.high,
             reported: self.reported,
             limited: self.limited,
             resets: self.resets,
@@ -103,15 +130,15 @@ impl Gauge {
         }
         let vague = self.maybe.is_some_and(|maybe| maybe <= now);
         if vague {
-            self.low = 0.0;
+            self.own.low = 0.0;
+            self.said = self.said.map(|said| Span { low: 0.0, ..said });
+            self.now.low = 0.0;
             self.maybe = None;
         }
         let end = self.resets.filter(|end| *end <= now)?;
-        let left = if self.reported { (100.0 - self.high).clamp(0.0, 100.0) } else { 0.0 };
-        self.low = 0.0;
-        if !vague {
-            self.high = 0.0;
-        }
+        let left = if self.reported { (100.0 - self.now.high).clamp(0.0, 100.0) } else { 0.0 };
+        let high = if vague { self.now.high } else { 0.0 };
+        self.hold(Span { low: 0.0, high });
         self.limited = false;
         self.maybe = None;
         (self.start, self.resets, self.certain) = (Some(end), None, false);
@@ -134,16 +161,23 @@ impl Gauge {
         if self.start.is_some_and(|start| last.plus(SLACK) < start) {
             return;
         }
-        let (known, asked) = self
-            .last
-            .map_or((Millis(i64::MIN), Millis(i64::MIN)), |seen| (seen.received, seen.sent));
-        if last.plus(SLACK) > asked {
-            self.high += cost.high * rates.high;
-        }
+        let never = Millis(i64::MIN);
+        let (known, asked) = self.last.map_or((never, never), |seen| (seen.received, seen.sent));
+        let (low, high) = (cost.low * rates.low, cost.high * rates.high);
         let begun = self.start.is_none_or(|start| first > start.plus(SLACK));
-        if first > known && begun {
-            self.low += cost.low * rates.low;
+        if begun && self.before.is_none_or(|before| first > before) {
+            self.own.low += low;
         }
+        self.own.high += high;
+        if let Some(said) = &mut self.said {
+            if begun && first > known {
+                said.low += low;
+            }
+            if last.plus(SLACK) > asked {
+                said.high += high;
+            }
+        }
+        self.combine();
         if window == Window::FiveHour && self.resets.is_none() && cost.high > 0.0 {
             self.open(cost, first, asked);
         }
@@ -200,7 +234,7 @@ impl Gauge {
         let end = end.filter(|_| !idle);
         let same = self.identify(window, idle, end, sent)?;
         let seen = Seen { percent, sent, received, source };
-        self.last = Some(seen);
+        self.before = self.last.replace(seen).map(|last| last.received);
         let limited = reading.limited || percent >= 100;
         if limited || self.refused.is_none_or(|refused| sent > refused) {
             self.limited = limited;
@@ -208,26 +242,43 @@ impl Gauge {
         let since = since(self.start);
         let low = f64::from(percent) + since.low * rates.low;
         let high = if percent >= 100 { f64::INFINITY } else { f64::from(percent) + 1.0 };
-        let foreign = self.narrow(same, low, high + since.high * rates.high);
+        let said = Span { low, high: high + since.high * rates.high };
+        let foreign = if same { self.excess() } else { 0.0 };
+        self.own = if same { self.now } else { Span::ANYTHING };
+        (self.said, self.reported) = (Some(said), true);
+        self.combine();
         if window == Window::FiveHour && self.resets.is_none() && self.maybe.is_none() {
             self.start = None;
         }
         Some(Taken { same, foreign })
     }
 
-    /// Believes a report's interval: together with ours where they meet, else instead of it.
-    fn narrow(&mut self, same: bool, low: f64, high: f64) -> f64 {
-        let known = same && self.reported;
-        let excess = if known { (low - self.high).max(0.0) } else { 0.0 };
-        if known && low <= self.high && self.low <= high {
-            self.low = self.low.max(low);
-            self.high = self.high.min(high);
-        } else {
-            self.low = low;
-            self.high = if high.is_finite() { high } else { low + OVER };
+    /// By how many percent the last report exceeds what else is known, with what was settled late:
+    /// others' use, at least.
+    fn excess(&self) -> f64 {
+        self.said.map_or(0.0, |said| (said.low - self.own.high).max(0.0))
+    }
+
+    /// Believes what was known and what was said together, else what was said.
+    fn combine(&mut self) {
+        self.now = self.said.map_or(self.own, |said| self.own.then(said));
+        if !self.now.high.is_finite() {
+            self.now.high = self.now.low + OVER;
         }
-        self.reported = true;
-        excess
+    }
+
+    /// Knows this and nothing else.
+    fn hold(&mut self, span: Span) {
+        (self.own, self.said, self.now) = (span, None, span);
+    }
+
+    /// Others may have used so many percent.
+    pub(super) fn expect(&mut self, percent: f64) {
+        self.own.high += percent;
+        if let Some(said) = &mut self.said {
+            said.high += percent;
+        }
+        self.now.high += percent;
     }
 
     /// Which window does the report speak of? `None`: one that is over. Otherwise, is it the one
@@ -289,8 +340,8 @@ impl Gauge {
 
     /// A request was refused because of it.
     pub(super) fn refuse(&mut self, window: Window, until: Millis, now: Millis) {
-        self.low = self.low.max(100.0);
-        self.high = self.high.max(self.low + OVER);
+        let low = self.now.low.max(100.0);
+        self.hold(Span { low, high: self.now.high.max(low + OVER) });
         (self.limited, self.reported, self.refused) = (true, true, Some(now));
         let until = rounded(until);
         if self.resets.is_none_or(|end| end.since(until).abs() > SAME) {
@@ -309,6 +360,7 @@ impl Gauge {
         }
         move_it(&mut self.maybe);
         move_it(&mut self.refused);
+        move_it(&mut self.before);
         if let Some(last) = &mut self.last {
             last.sent = last.sent.plus(span);
             last.received = last.received.plus(span);

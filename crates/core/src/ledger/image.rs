@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::belief::{Gauge, Seen};
+use super::belief::{Gauge, Seen, Span};
 use super::{Ledger, Window};
 use crate::price::{PerPlan, Plan};
 use crate::report::Source;
@@ -89,8 +89,8 @@ const fn raw(at: Option<Millis>) -> Option<i64> {
 impl From<&Gauge> for WindowImage {
     fn from(gauge: &Gauge) -> Self {
         Self {
-            low: gauge.low,
-            high: gauge.high,
+            low: gauge.now.low,
+            high: gauge.now.high,
             reported: gauge.reported,
             limited: gauge.limited,
             refused: raw(gauge.refused),
@@ -114,9 +114,12 @@ impl From<WindowImage> for Gauge {
         if !sane {
             return Self::default();
         }
+        let span = Span { low: image.low, high: image.high };
         Self {
-            low: image.low,
-            high: image.high,
+            own: span,
+            said: None,
+            now: span,
+            before: None,
             reported: image.reported,
             limited: image.limited,
             refused: image.refused.map(Millis),

@@ -158,11 +158,13 @@ struct Learner {
     last: Option<(f64, Snapshot)>,
     /// A higher ratio that was seen, and how often.
     rival: Option<(Range, u32)>,
+    /// The newest crossing has not been learned from: requests that it knew of may be settled late.
+    fresh: bool,
 }
 
 impl Default for Learner {
     fn default() -> Self {
-        Self { range: PRIOR, ring: Vec::new(), clean: 0, last: None, rival: None }
+        Self { range: PRIOR, ring: Vec::new(), clean: 0, last: None, rival: None, fresh: false }
     }
 }
 
@@ -173,6 +175,7 @@ impl Learner {
         self.clean = 0;
         self.last = None;
         self.rival = None;
+        self.fresh = false;
     }
 
     fn push(&mut self, crossing: Crossing) {
@@ -181,6 +184,26 @@ impl Learner {
             self.clean = self.clean.saturating_sub(1);
         }
         self.ring.push(crossing);
+    }
+
+    /// Takes down where a report stands.
+    fn step(&mut self, percent: f64, at: &Snapshot) {
+        let Some((old, last)) = self.last.replace((percent, *at)) else { return };
+        if percent < old {
+            // Given back, or another subscription: nothing can be concluded across it.
+            self.begin();
+            self.last = Some((percent, *at));
+        } else if percent > old {
+            self.push(Crossing {
+                under: old + 1.0,
+                before: last.sure,
+                sent: last.sent,
+                over: percent,
+                after: at.most,
+                received: at.received,
+            });
+            self.fresh = true;
+        }
     }
 
     /// What the newest crossing says together with every older one.
@@ -372,34 +395,11 @@ impl Scale {
         self.newest = self.newest.max(at.received);
         let known = self.effective(window);
         let Some(learner) = self.learner(window) else { return Lesson::Nothing };
-        let percent = f64::from(percent);
-        let (old, last) = match learner.last.replace((percent, *at)) {
-            Some((old, last)) if percent > old => (old, last),
-            Some((old, _)) if percent < old => {
-                // Given back, or another subscription: nothing can be concluded across it.
-                learner.begin();
-                learner.last = Some((percent, *at));
-                return Lesson::Nothing;
-            }
-            _ => return Lesson::Nothing,
-        };
-        // An account at the very limit may be anywhere above it.
-        learner.push(Crossing {
-            under: old + 1.0,
-            before: last.sure,
-            sent: last.sent,
-            over: percent,
-            after: at.most,
-            received: at.received,
-        });
-        if at.most.high(weights) - last.sure.high(weights) < 1e-9 {
-            // Somebody else's: the account was idle here.
-            learner.clean = learner.ring.len().saturating_sub(1);
-            learner.rival = None;
-            return Lesson::Nothing;
-        }
         let lesson = learner.learn(window, weights, known);
-        self.conclude();
+        learner.step(f64::from(percent), at);
+        if lesson == Lesson::Fits {
+            self.conclude();
+        }
         lesson
     }
 
@@ -541,7 +541,20 @@ fn from_one(range: Range) -> f64 {
 }
 
 impl Learner {
+    /// Learns from the newest crossing, one report later.
     fn learn(&mut self, window: Window, weights: &Weights, known: Range) -> Lesson {
+        if !std::mem::take(&mut self.fresh) {
+            return Lesson::Nothing;
+        }
+        let idle = self.ring.last().is_some_and(|newest| {
+            newest.after.high(weights) - newest.before.high(weights) < 1e-9
+        });
+        if idle {
+            // Somebody else's use: ours was none.
+            self.clean = self.ring.len().saturating_sub(1);
+            self.rival = None;
+            return Lesson::Nothing;
+        }
         let seen = self.newest(window, weights);
         if seen.hi * WIDEN < known.lo {
             return Lesson::Contradicts;
