@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// The emulator knows neither `core` nor `wire`: it is written from the service's behaviour alone,
 /// so that a misunderstanding cannot hide by being on both sides of a test.
 const CRATES: &[(&str, Option<&[&str]>)] = &[
-    ("crates/core", Some(&["smallvec"])),
+    ("crates/core", Some(&["serde", "smallvec"])),
     ("crates/wire", Some(&["saros-core", "memchr", "serde", "serde_json", "xxhash-rust"])),
     ("crates/emulator", None),
     ("crates/proxy", None),

@@ -118,6 +118,17 @@ impl Breaker {
         self.opening.as_ref().is_some_and(|opening| opening.before.is_none())
     }
 
+    /// Why it opened last, until when, and for how long: what survives a restart.
+    pub fn opening(&self) -> Option<(FaultKind, Millis, i64)> {
+        self.opening.as_ref().map(|opening| (opening.why, opening.until, opening.span))
+    }
+
+    /// A breaker as it was before a restart.
+    pub fn reopened(why: FaultKind, until: Millis, span: i64) -> Self {
+        let span = span.max(0);
+        Self { opening: Some(Opening { why, until, span, note: None, before: None, trial: None }) }
+    }
+
     /// Opens a closed breaker. Returns until when, or `None` when it was not closed: attempts that
     /// began before it opened teach nothing new.
     pub fn open(

@@ -212,6 +212,38 @@ pub enum Unsaid {
 }
 
 impl FaultKind {
+    /// All of them.
+    pub const ALL: [Self; 23] = [
+        Self::KeyRefused,
+        Self::Blocked,
+        Self::Credits,
+        Self::Entitlement,
+        Self::SpendingLimit,
+        Self::Quota,
+        Self::RateLimit,
+        Self::FreeLimit,
+        Self::Saturated,
+        Self::Model,
+        Self::WrongFormat,
+        Self::NotForAccount,
+        Self::Request,
+        Self::Refused,
+        Self::ServerError,
+        Self::Unavailable,
+        Self::Gateway,
+        Self::OriginDown,
+        Self::Connect,
+        Self::Unstarted,
+        Self::Reset,
+        Self::Timeout,
+        Self::Cut,
+    ];
+
+    /// The fault of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// The word for logs and `/health`.
     pub const fn name(self) -> &'static str {
         match self {

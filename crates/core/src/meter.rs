@@ -1,5 +1,7 @@
 //! What requests consume.
 
+use crate::time::Millis;
+
 /// Tokens of one answer, as the service itself counts them, with the formats'
 /// differences removed: `input` never includes cached or cache-write tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,12 +32,22 @@ pub struct Bill {
     pub balance_cost: Option<f64>,
     /// False when the figures were estimated because no usage was seen.
     pub metered: bool,
+    /// When upstream's last byte came; `None`: when the attempt is settled. A slow client settles
+    /// late.
+    pub ended: Option<Millis>,
 }
 
 impl Bill {
     /// A bill read from the answer's own usage.
     pub const fn exact(tokens: Tokens) -> Self {
-        Self { low: tokens, high: tokens, list_cost: None, balance_cost: None, metered: true }
+        Self {
+            low: tokens,
+            high: tokens,
+            list_cost: None,
+            balance_cost: None,
+            metered: true,
+            ended: None,
+        }
     }
 
     /// A bill for something that may or may not have been charged: `[0, estimate]`.
@@ -46,6 +58,7 @@ impl Bill {
             list_cost: None,
             balance_cost: None,
             metered: false,
+            ended: None,
         }
     }
 

@@ -12,42 +12,59 @@
 //! | `blame` | what a fault does to its scope, and the pardon |
 //! | `queue` | requests that wait for a slot |
 //! | `lease` | attempts in flight |
-//! | `persist` | what survives a restart, and what is shown |
+//! | `persist` | what survives a restart |
 //! | `observe` | what is learned beside requests |
 //! | `model` | what is known about models |
 //! | `upstream` | what is known about upstreams |
+//! | `funds` | what an account may still use, and what is held of it |
+//! | `polls` | when its usage is asked for |
+//! | `outlook` | what a request will cost, and who is chosen by that |
+//! | `book` | what an attempt cost |
+//! | `totals` | sums for the owner |
+//! | `view` | what is known and foreseen, for people |
 //! | `budget` | how many ambiguous repeats are left |
 //! | `standing` | how keys stand, for people |
 
 use smallvec::SmallVec;
 
+use crate::affinity::Affinity;
+use crate::appetite::Appetite;
 use crate::evidence::Evidence;
+use crate::forecast::Demand;
 use crate::id::{KeyId, LeaseId, TicketId};
 use crate::select::Candidate;
 use crate::time::Millis;
+use crate::twins::Twins;
+use crate::warmth::Warmth;
 
 mod account;
 mod admit;
 mod blame;
+mod book;
 mod budget;
+mod funds;
 mod lease;
 mod model;
 mod observe;
+mod outlook;
 mod persist;
+mod polls;
 mod queue;
 mod roster;
 mod settle;
 mod standing;
+mod totals;
 mod types;
 mod upstream;
+mod view;
 
 #[cfg(test)]
 mod tests;
 
 pub use observe::{NoUsage, Observation};
 pub use types::{
-    Admission, Ask, Effects, Grant, Held, Notice, Outcome, Refusal, Roster, RosterKey, Rules,
-    Standing, State, Trail,
+    Admission, AllowBalance, Ask, Decision, Effects, Grant, Held, Notice, Outcome, Refusal, Roster,
+    RosterKey, Rules, Standing, State, Trail,
 };
 
 /// Candidate rows of one decision. Pools larger than this work, but allocate.
@@ -73,6 +90,16 @@ pub struct Pool {
     last: Option<KeyId>,
     next_ticket: u64,
     next_account: u32,
+    affinity: Affinity,
+    warmth: Warmth,
+    appetite: Appetite,
+    /// Of the pool as a whole.
+    demand: Demand,
+    twins: Twins,
+    totals: totals::Totals,
+    foresight: observe::Foresight,
+    /// Something is due sooner than it was.
+    rearm: bool,
 }
 
 impl Pool {
@@ -88,6 +115,7 @@ impl Pool {
         let mut effects = Effects { save: true, ..Effects::default() };
         self.take_roster(roster, fresh);
         self.wake_waiters(&mut effects);
+        self.order_reports(&mut effects);
         effects
     }
 
@@ -129,6 +157,7 @@ impl Pool {
         if waiter.is_some() || trial {
             self.wake_waiters(&mut effects);
         }
+        effects.rearm = std::mem::take(&mut self.rearm);
         (admission, effects)
     }
 
@@ -147,6 +176,7 @@ impl Pool {
         let mut effects = Effects::default();
         self.close(lease, outcome, &mut effects);
         self.wake_waiters(&mut effects);
+        effects.rearm = std::mem::take(&mut self.rearm);
         effects
     }
 
@@ -168,12 +198,19 @@ impl Pool {
         for account in &mut self.accounts {
             account.tidy(now);
         }
+        self.refresh();
         self.wake_waiters(&mut effects);
+        self.order_reports(&mut effects);
         effects
     }
 
     /// When `tick` has something to do next.
     pub fn due(&self) -> Option<Millis> {
+        self.guards_due().into_iter().chain(self.refresh_due()).chain(self.reports_due()).min()
+    }
+
+    /// When something ends that keeps requests out or waiting.
+    fn guards_due(&self) -> Option<Millis> {
         let accounts = self.accounts.iter().flat_map(account::Account::ends);
         let keys = self.keys.iter().filter_map(account::Key::end);
         accounts
@@ -211,6 +248,9 @@ impl Pool {
         let span = now.since(self.now);
         self.now = now;
         if span >= 0 {
+            if self.foresight.informed {
+                self.end_windows();
+            }
             return;
         }
         for key in &mut self.keys {
@@ -225,5 +265,10 @@ impl Pool {
         self.evidence.shift(span);
         self.queue.shift(span);
         self.budget.shift(span);
+        self.affinity.shift(span);
+        self.demand.shift(span);
+        self.twins.shift(span);
+        self.totals.shift(span);
+        self.foresight.shift(span);
     }
 }

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::funds::Funds;
 use crate::breaker::{Breaker, Growth, PATIENCE, Phase};
 use crate::fault::FaultKind;
 use crate::id::{AccountId, KeyId, UpstreamId};
+use crate::image::HoldImage;
 use crate::select::{Block, Guard};
 use crate::time::{Millis, SECOND};
 use crate::window::Window;
@@ -46,7 +48,9 @@ pub(super) struct Account {
     pub(super) barred: Breaker,
     /// Opened by consecutive server errors.
     pub(super) breaker: Breaker,
+    /// As a refused request said.
     pub(super) quota: Option<Quota>,
+    pub(super) funds: Funds,
     pub(super) cooldown: Option<Cooldown>,
     pub(super) holds: Holds,
     /// The owner was told that it is away, and not yet that it is back.
@@ -122,6 +126,7 @@ impl Account {
             barred: Breaker::default(),
             breaker: Breaker::default(),
             quota: None,
+            funds: Funds::new(u64::from(id.0)),
             cooldown: None,
             holds: Holds::default(),
             away: false,
@@ -139,6 +144,12 @@ impl Account {
         stand.breaker(Guard::Cooling, &self.breaker, self.breaker.phase(now, Some(PATIENCE)), now);
         if let Some(quota) = self.quota.as_ref().filter(|quota| now < quota.until) {
             stand.add(Guard::Quota, Some(FaultKind::Quota), quota.until);
+        }
+        if let Some(until) = self.funds.limited(now) {
+            stand.add(Guard::Quota, Some(FaultKind::Quota), until);
+        }
+        if let Some(until) = self.funds.balance.parked.filter(|until| now < *until) {
+            stand.add(Guard::Balance, Some(FaultKind::Quota), until);
         }
         if let Some(cooldown) = self.cooldown.as_ref().filter(|cooldown| now < cooldown.until) {
             stand.add(Guard::Cooling, Some(cooldown.why), cooldown.until);
@@ -161,10 +172,16 @@ impl Account {
         stand
     }
 
+    /// Is it out until somebody does something about it?
+    pub(super) fn is_dead(&self, now: Millis) -> bool {
+        matches!(self.barred.phase(now, None), Phase::Open { .. } | Phase::Trying)
+    }
+
     /// Forgets what is over.
     pub(super) fn tidy(&mut self, now: Millis) {
         self.quota.take_if(|quota| quota.until <= now);
         self.cooldown.take_if(|cooldown| cooldown.until <= now);
+        self.funds.balance.parked.take_if(|until| *until <= now);
         self.holds.tidy(now);
     }
 
@@ -173,15 +190,18 @@ impl Account {
         let quota = self.quota.as_ref().map(|quota| quota.until);
         let cooldown = self.cooldown.as_ref().map(|cooldown| cooldown.until);
         let patience = self.breaker.patience_ends();
-        [quota, cooldown, self.barred.until(), self.breaker.until(), patience]
+        let parked = self.funds.balance.parked;
+        [quota, cooldown, parked, self.barred.until(), self.breaker.until(), patience]
             .into_iter()
             .flatten()
             .chain(self.holds.map.values().map(|hold| hold.until))
+            .chain(self.funds.resets())
     }
 
     pub(super) fn shift(&mut self, span: i64) {
         self.barred.shift(span);
         self.breaker.shift(span);
+        self.funds.shift(span);
         if let Some(quota) = &mut self.quota {
             quota.until = quota.until.plus(span);
         }
@@ -198,6 +218,7 @@ impl Account {
         self.barred.merge(other.barred);
         self.breaker.merge(other.breaker);
         self.away |= other.away;
+        self.funds.absorb(other.funds);
         if other.quota.as_ref().map(|q| q.until) > self.quota.as_ref().map(|q| q.until) {
             self.quota = other.quota;
         }
@@ -256,6 +277,25 @@ impl Holds {
             && self.get(model).is_some_and(|hold| hold.until <= now || hold.span > 0)
         {
             self.map.remove(name);
+        }
+    }
+
+    /// What survives a restart.
+    pub(super) fn image(&self) -> Vec<HoldImage> {
+        let one = |(model, hold): (&Arc<str>, &Hold)| HoldImage {
+            model: model.to_string(),
+            why: hold.why.name().to_owned(),
+            until: hold.until.0,
+            span: hold.span,
+        };
+        self.map.iter().map(one).collect()
+    }
+
+    pub(super) fn restore(&mut self, images: Vec<HoldImage>) {
+        for image in images {
+            let Some(why) = FaultKind::named(&image.why) else { continue };
+            let (until, span) = (Millis(image.until), image.span.max(0));
+            self.insert(&Arc::from(image.model), Hold { until, why, span });
         }
     }
 

@@ -4,15 +4,19 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::account::Key;
+use super::account::{Account, Key};
+use super::funds::micros;
 use super::lease::Lease;
 use super::model::memorable;
-use super::{Admission, Ask, Grant, Pool, Refusal, Rows, Trail};
+use super::outlook::Outlook;
+use super::{Admission, Ask, Decision, Grant, Pool, Refusal, Rows, Trail};
+use crate::appetite::Known;
 use crate::breaker::{Growth, PATIENCE, Phase};
 use crate::fault::{Fault, FaultKind, Rotation, Verdict};
 use crate::id::{AccountId, KeyId, LeaseId};
-use crate::select::{Candidate, Fit, Guard, round_robin};
+use crate::select::{Candidate, Fit, Guard, Reason};
 use crate::time::Millis;
+use crate::window::Window;
 
 /// Whether requests for a model may be made at all.
 pub(super) enum Gate {
@@ -38,20 +42,28 @@ impl Pool {
             Gate::Shut(refusal) => return Admission::Refuse(after(trail, refusal)),
         }
         let rows = self.rows_for(model, &trail.tried);
-        let last = rows.iter().position(|row| Some(row.key) == self.last);
-        if let Some(row) = round_robin::choose(&rows, last).and_then(|index| rows.get(index)) {
-            return self.grant(*row, ask, trail);
+        let outlook = self.outlook(ask, model, &rows);
+        if let Some(choice) = self.choose(&rows, &outlook.need) {
+            return self.grant(&rows, choice, &outlook, ask, trail);
         }
         if rows.iter().any(|row| row.fit == Fit::Full) {
             let span = self.rules.queue_timeout;
             return self.wait(model, trail, waiter, span, Refusal::QueueTimeout);
         }
+        if rows.iter().any(|row| row.fit == Fit::Unsure) {
+            self.want_reports(&rows);
+            let span = self.rules.queue_timeout;
+            return self.wait(model, trail, waiter, span, Refusal::NoReport);
+        }
         if rows.iter().any(|row| matches!(row.fit, Fit::Awaited(_))) {
             let refusal = self.refusal(&rows, trail);
             return self.wait_for_trial(model, trail, waiter, refusal);
         }
-        match nothing_to_lose(&rows, trail) {
-            Some(row) if self.has_room(row.account, row.in_flight) => self.grant(row, ask, trail),
+        let in_vain = nothing_to_lose(&rows, trail);
+        match in_vain.and_then(|index| Some((index, rows.get(index)?))) {
+            Some((index, row)) if self.has_room(row.account, row.in_flight) => {
+                self.grant(&rows, (index, Reason::NothingToLose), &outlook, ask, trail)
+            }
             // Soon, not in the hour for which the model is held.
             Some(_) => Admission::Refuse(Refusal::QueueFull),
             None => Admission::Refuse(self.refusal(&rows, trail)),
@@ -120,6 +132,7 @@ impl Pool {
             account: key.account,
             in_flight,
             fit: self.fit(key, model, tried, in_flight),
+            quota: self.quota_of(key),
         }
     }
 
@@ -138,6 +151,8 @@ impl Pool {
             Fit::Awaited(block)
         } else if !self.has_room(account.id, in_flight) {
             Fit::Full
+        } else if let Some(doubt) = self.doubt(account, in_flight) {
+            doubt
         } else if stand.trial {
             Fit::Trial
         } else {
@@ -152,7 +167,7 @@ impl Pool {
     }
 
     /// Of several keys of one account, the first that works.
-    fn speaker(&self, account: AccountId) -> Option<KeyId> {
+    pub(super) fn speaker(&self, account: AccountId) -> Option<KeyId> {
         let works = |key: &&Key| {
             let upstream = self.upstreams.phase(key.upstream, self.now);
             key.stand(upstream, self.now).block.is_none()
@@ -161,13 +176,28 @@ impl Pool {
         own().find(works).or_else(|| own().next()).map(|key| key.id)
     }
 
-    fn grant(&mut self, row: Candidate, ask: &Ask, trail: &Trail) -> Admission {
+    fn grant(
+        &mut self,
+        rows: &[Candidate],
+        (chosen, reason): (usize, Reason),
+        outlook: &Outlook,
+        ask: &Ask,
+        trail: &Trail,
+    ) -> Admission {
         let model = memorable(ask.model.as_ref());
-        let Some((key, _)) = self.key_mut(row.key) else {
+        let Some(row) = rows.get(chosen) else { return Admission::Refuse(Refusal::NoKeys) };
+        let cost = self.cost_at(row, model, outlook);
+        let now = self.now;
+        let Some((key, account)) = self.key_mut(row.key) else {
             return Admission::Refuse(Refusal::NoKeys);
         };
+        let reserved = micros(cost.1);
         key.in_flight += 1;
+        account.funds.reserved = account.funds.reserved.saturating_add(reserved);
+        account.funds.used = Some(now);
+        let sooner = account.funds.polls.used();
         let upstream = key.upstream;
+        self.rearm |= sooner;
         let lease = self.leases.open(Lease {
             key: row.key,
             upstream,
@@ -176,6 +206,11 @@ impl Pool {
             trial: false,
             answered: false,
             begun: self.now,
+            reserved,
+            list: outlook.list.map_or(0.0, |(_, most)| most),
+            session: ask.session,
+            body_bytes: ask.body_bytes,
+            known: outlook.came.map_or_else(Known::default, |came| came.known),
         });
         let trial = self.take_trials(lease, row.key, model);
         if trial && let Some(lease) = self.leases.get_mut(lease) {
@@ -186,7 +221,15 @@ impl Pool {
         }
         self.last = Some(row.key);
         let replay = trail.tried.iter().any(|(_, kind)| kind.ambiguous());
-        Admission::Go(Grant { lease, key: row.key, trial, replay })
+        let decision = Decision {
+            rows: rows.into(),
+            chosen,
+            reason,
+            cost,
+            seat: outlook.came.map(|came| (came.from, came.warm)),
+            scarce: outlook.need.scarce,
+        };
+        Admission::Go(Grant { lease, key: row.key, trial, replay, decision })
     }
 
     /// Makes the lease the trial of every breaker on its way that is half-open.
@@ -256,7 +299,7 @@ impl Pool {
             return after(trail, Refusal::AllDead);
         };
         let until = first.until;
-        if first.guard != Guard::Quota {
+        if !matches!(first.guard, Guard::Quota | Guard::Balance) {
             return after(trail, Refusal::Cooling { until });
         }
         let account = self.accounts.iter().find(|other| other.id == account);
@@ -265,29 +308,36 @@ impl Pool {
             trail,
             Refusal::OutOfQuota {
                 until,
-                window: quota.and_then(|quota| quota.window),
+                window: quota.and_then(|quota| quota.window).or(account.and_then(binding)),
                 workspace: account.and_then(|account| account.workspace.clone()),
             },
         )
     }
 }
 
+/// The window that keeps an account out for longest, as reported.
+fn binding(account: &Account) -> Option<Window> {
+    let limited = |window: &Window| account.funds.ledger.belief(*window).limited;
+    Window::ALL.into_iter().filter(limited).max_by_key(|w| account.funds.ledger.belief(*w).resets)
+}
+
 /// No account may use this model, and nothing else keeps them out. An answer of our own could
 /// not say why; so one of them is asked once more, and the client gets the service's own words.
-fn nothing_to_lose(rows: &[Candidate], trail: &Trail) -> Option<Candidate> {
-    let mut best: Option<(Millis, Candidate)> = None;
-    for row in rows.iter().filter(|row| row.fit != Fit::SharesAccount) {
+fn nothing_to_lose(rows: &[Candidate], trail: &Trail) -> Option<usize> {
+    let mut best: Option<(Millis, usize)> = None;
+    let others = rows.iter().enumerate().filter(|(_, row)| row.fit != Fit::SharesAccount);
+    for (index, row) in others {
         match row.fit {
             Fit::Blocked(block) if block.guard == Guard::Dead => {}
             Fit::Blocked(block) if block.guard == Guard::NotServed => {
                 if best.is_none_or(|(until, _)| block.until < until) {
-                    best = Some((block.until, *row));
+                    best = Some((block.until, index));
                 }
             }
             _ => return None,
         }
     }
-    best.map(|(_, row)| row).filter(|_| trail.last.is_none())
+    best.map(|(_, index)| index).filter(|_| trail.last.is_none())
 }
 
 /// What to answer after the last attempt: its own outcome, unless that spoke of what the owner holds

@@ -93,7 +93,14 @@ impl Pool {
 
     /// A window of the account is exhausted.
     fn exhaust(&mut self, lease: &Lease, fault: &Fault, until: Millis, effects: &mut Effects) {
-        effects.poll.push(lease.key);
+        let now = self.now;
+        let Some((_, account)) = self.key_mut(lease.key) else { return };
+        // The service would not refuse, were it allowed to go on the balance.
+        account.funds.balance.off = true;
+        account.funds.ledger.exhausted(fault.window, until, now);
+        let _sooner = account.funds.polls.at_once(now);
+        self.foresight.informed = true;
+        self.order_reports(effects);
         let Some((_, account)) = self.key_mut(lease.key) else { return };
         let known = account.quota.as_ref().map(|quota| quota.until);
         if known.is_some_and(|known| until <= known) {

@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use crate::id::{KeyId, LeaseId, UpstreamId};
+use crate::appetite::Known;
+use crate::id::{KeyId, LeaseId, SessionKey, UpstreamId};
 use crate::time::Millis;
 
 /// One attempt in flight.
@@ -25,6 +26,15 @@ pub(super) struct Lease {
     pub(super) answered: bool,
     /// When it was granted.
     pub(super) begun: Millis,
+    /// Held of its account's quota, in millionths of a quota-dollar.
+    pub(super) reserved: u64,
+    /// The list price behind that, in dollars.
+    pub(super) list: f64,
+    /// Whose conversation, and how long its body was.
+    pub(super) session: Option<SessionKey>,
+    pub(super) body_bytes: u64,
+    /// What was known of the conversation before.
+    pub(super) known: Known,
 }
 
 #[derive(Debug, Default)]
@@ -109,6 +119,11 @@ mod tests {
             trial: false,
             answered: false,
             begun: Millis(0),
+            reserved: 0,
+            list: 0.0,
+            session: None,
+            body_bytes: 0,
+            known: Known::default(),
         };
         let mut leases = Leases::default();
         let first = leases.open(lease.clone());

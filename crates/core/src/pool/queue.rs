@@ -14,7 +14,7 @@ use super::admit::Gate;
 use super::{Effects, Pool};
 use crate::fault::FaultKind;
 use crate::id::{AccountId, KeyId, TicketId};
-use crate::select::Fit;
+use crate::select::{Candidate, Fit};
 use crate::time::{MINUTE, Millis};
 
 /// Waiters at once; who comes then is refused.
@@ -149,9 +149,11 @@ impl Pool {
             Gate::Shut(_) => return Call::Called,
         }
         let rows = self.rows_for(waiter.model.as_ref(), &waiter.tried);
-        if let Some(row) = rows.iter().find(|row| row.fit.runs()) {
+        let runs = |row: &&Candidate| row.fit.runs();
+        let tries = |row: &&Candidate| row.fit == Fit::LastResort;
+        if let Some(row) = rows.iter().find(runs).or_else(|| rows.iter().find(tries)) {
             Call::Promised(row.account)
-        } else if rows.iter().any(|row| matches!(row.fit, Fit::Full | Fit::Awaited(_))) {
+        } else if rows.iter().any(|row| row.fit.is_worth_waiting_for()) {
             Call::Waits
         } else {
             Call::Called

@@ -26,7 +26,12 @@ impl Pool {
         }
         if fresh {
             self.keys.iter_mut().for_each(|key| key.refused.reset());
-            self.accounts.iter_mut().for_each(|account| account.barred.reset());
+            let now = self.now;
+            for account in &mut self.accounts {
+                account.barred.reset();
+                account.funds.balance.parked = None;
+                account.funds.polls.forgive(now);
+            }
         }
         self.rewind(&order);
         for mut key in old.into_iter().filter(|key| key.in_flight > 0) {
@@ -41,6 +46,10 @@ impl Pool {
     fn renew(&mut self, mut key: Key, configured: RosterKey) -> Key {
         key.label = configured.label;
         key.retired = false;
+        if let Some(account) = self.accounts.get_mut(key.slot) {
+            account.funds.ledger.tell_plan(configured.plan);
+            account.funds.balance.allow = configured.allow_balance;
+        }
         if key.upstream != configured.upstream {
             key.upstream = configured.upstream;
             key.refused.reset();
@@ -54,7 +63,10 @@ impl Pool {
     fn register(&mut self, configured: RosterKey) -> Key {
         let account = AccountId(self.next_account);
         self.next_account = self.next_account.wrapping_add(1);
-        self.accounts.push(Account::new(account));
+        let mut new = Account::new(account);
+        new.funds.ledger.tell_plan(configured.plan);
+        new.funds.balance.allow = configured.allow_balance;
+        self.accounts.push(new);
         Key {
             id: configured.id,
             label: configured.label,
@@ -78,11 +90,13 @@ impl Pool {
 
     /// After any change of keys or accounts.
     fn reindex(&mut self) {
-        let Self { keys, accounts, evidence, .. } = self;
+        let Self { keys, accounts, evidence, affinity, twins, .. } = self;
         accounts.retain(|account| {
             let used = keys.iter().any(|key| key.account == account.id);
             if !used {
                 evidence.forget(account.id);
+                affinity.forget_account(account.id);
+                twins.forget(account.id);
             }
             used
         });
@@ -121,7 +135,13 @@ impl Pool {
         }
     }
 
-    fn merge(&mut self, keeps: AccountId, joins: AccountId, key: KeyId, effects: &mut Effects) {
+    pub(super) fn merge(
+        &mut self,
+        keeps: AccountId,
+        joins: AccountId,
+        key: KeyId,
+        effects: &mut Effects,
+    ) {
         let first = self.keys.iter().find(|key| key.account == keeps).map(|key| key.id);
         let index = self.accounts.iter().position(|account| account.id == joins);
         let (Some(first), Some(index)) = (first, index) else { return };
@@ -134,9 +154,15 @@ impl Pool {
         }
         self.evidence.relabel(joins, keeps);
         self.queue.relabel(joins, keeps);
+        self.affinity.relabel(joins, keeps);
+        self.twins.forget(joins);
         self.reindex();
         effects.notices.push(Notice::Merged { keeps: first, joins: key });
         effects.save = true;
+    }
+
+    pub(super) fn account(&self, id: AccountId) -> Option<&Account> {
+        self.accounts.iter().find(|account| account.id == id)
     }
 
     pub(super) fn key(&self, id: KeyId) -> Option<&Key> {

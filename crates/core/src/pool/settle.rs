@@ -13,6 +13,8 @@ impl Pool {
         if lease.blameless {
             return;
         }
+        self.settle_down(id);
+        let Some(lease) = self.leases.get_mut(id) else { return };
         let (now, model, key) = (self.now, lease.model.clone(), lease.key);
         if let Some(upstream) = self.upstreams.get_mut(lease.upstream) {
             upstream.tally.answered();
@@ -47,6 +49,7 @@ impl Pool {
             self.welcome(id, effects);
         }
         let Some(lease) = self.leases.close(id) else { return };
+        self.book(&lease, &outcome, effects);
         if let Some((key, _)) = self.key_mut(lease.key) {
             key.in_flight = key.in_flight.saturating_sub(1);
         }

@@ -24,7 +24,7 @@ impl Pool {
         };
         let state = match stand.block {
             Some(Block { guard: Guard::Dead, .. }) => State::Dead,
-            Some(Block { guard: Guard::Quota, .. }) => State::OutOfQuota,
+            Some(Block { guard: Guard::Quota | Guard::Balance, .. }) => State::OutOfQuota,
             Some(_) => State::Cooling,
             None if stand.trial => State::Trial,
             None => State::Ready,

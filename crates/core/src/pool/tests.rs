@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Admission, Ask, Effects, Grant, Notice, Outcome, Pool, Refusal, Roster, RosterKey, Rules,
-    State, Trail,
+    Admission, AllowBalance, Ask, Effects, Grant, Notice, Outcome, Pool, Refusal, Roster,
+    RosterKey, Rules, State, Trail,
 };
 use crate::fault::{Answer, Body, Fault, FaultKind, Trouble, of_answer, of_trouble};
 use crate::format::Format;
@@ -18,7 +18,9 @@ mod clock;
 mod faults;
 mod machine;
 mod queue;
+mod quota;
 mod roster;
+mod sessions;
 mod speed;
 
 const START: Millis = Millis(1_790_000_000_000);
@@ -36,7 +38,13 @@ fn keys(n: u64) -> Vec<RosterKey> {
 }
 
 fn key(id: u64, upstream: u16) -> RosterKey {
-    RosterKey { id: KeyId(id), label: format!("key-{id}").into(), upstream: UpstreamId(upstream) }
+    RosterKey {
+        id: KeyId(id),
+        label: format!("key-{id}").into(),
+        upstream: UpstreamId(upstream),
+        plan: None,
+        allow_balance: AllowBalance::No,
+    }
 }
 
 fn ask(model: &str) -> Ask {

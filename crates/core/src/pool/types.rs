@@ -8,6 +8,8 @@ use crate::fault::{Fault, FaultKind};
 use crate::format::Format;
 use crate::id::{AccountId, KeyId, LeaseId, SessionKey, TicketId, UpstreamId};
 use crate::meter::Bill;
+use crate::price::{Plan, Prices};
+use crate::select::{Candidate, Reason, Strategy};
 use crate::time::{MINUTE, Millis, SECOND};
 use crate::window::Window;
 
@@ -29,6 +31,22 @@ pub struct RosterKey {
     pub label: Arc<str>,
     /// Which upstream it belongs to.
     pub upstream: UpstreamId,
+    /// Which subscription its account has; `None`: assumed to be Go, and learned.
+    pub plan: Option<Plan>,
+    /// May its account's prepaid balance be spent?
+    pub allow_balance: AllowBalance,
+}
+
+/// May prepaid balance be spent when an account's quota is used up?
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum AllowBalance {
+    /// Never: the account is left before that, and parked when it happens all the same.
+    #[default]
+    No,
+    /// Without limit.
+    Yes,
+    /// Up to so many dollars.
+    UpTo(f64),
 }
 
 /// Numbers from the configuration that steer decisions.
@@ -44,6 +62,12 @@ pub struct Rules {
     pub queue_timeout: i64,
     /// `replayAmbiguous`.
     pub replay_ambiguous: bool,
+    /// `strategy`.
+    pub strategy: Strategy,
+    /// `usageThreshold`, in percent.
+    pub usage_threshold: Option<u8>,
+    /// What models cost.
+    pub prices: Arc<Prices>,
 }
 
 impl Default for Rules {
@@ -55,6 +79,9 @@ impl Default for Rules {
             max_concurrent: 0,
             queue_timeout: 30 * SECOND,
             replay_ambiguous: true,
+            strategy: Strategy::Predictive,
+            usage_threshold: None,
+            prices: Arc::default(),
         }
     }
 }
@@ -93,7 +120,7 @@ pub struct Trail {
 }
 
 /// The answer to "may this request go?".
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Admission {
     /// Run one attempt with this grant.
     Go(Grant),
@@ -107,7 +134,7 @@ pub enum Admission {
 }
 
 /// A lease and whom it is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Grant {
     /// To be settled exactly once.
     pub lease: LeaseId,
@@ -117,6 +144,26 @@ pub struct Grant {
     pub trial: bool,
     /// This attempt repeats one that may have been served (possibly paid twice).
     pub replay: bool,
+    /// How it came about, to be explained.
+    pub decision: Decision,
+}
+
+/// How an account was chosen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// Everybody who could have been, in rotation order.
+    pub rows: Box<[Candidate]>,
+    /// Which of them was.
+    pub chosen: usize,
+    /// Why it.
+    pub reason: Reason,
+    /// What the request will cost by what is known, in quota-dollars, and at most in nine cases of
+    /// ten, which is what is held for it.
+    pub cost: (f64, f64),
+    /// The session was on that account before, and the chance that its prompt cache is still warm.
+    pub seat: Option<(AccountId, f64)>,
+    /// Was quota treated as scarce?
+    pub scarce: bool,
 }
 
 /// Why nothing can run.
@@ -154,6 +201,8 @@ pub enum Refusal {
     QueueFull,
     /// Waited `queueTimeoutMs` in vain.
     QueueTimeout,
+    /// Every account is so close to a limit that a report was awaited, and none came in time.
+    NoReport,
     /// No keys are configured.
     NoKeys,
 }
@@ -183,10 +232,12 @@ pub struct Effects {
     pub notices: SmallVec<[Notice; 2]>,
     /// State worth saving has changed.
     pub save: bool,
+    /// [`super::Pool::due`] has moved forward, without a notice.
+    pub rearm: bool,
 }
 
 /// A change of standing that is worth a line in the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Notice {
     /// The key will not be used until a re-check, a configuration change or `reload`.
     Dead {
@@ -235,6 +286,16 @@ pub enum Notice {
         keys: Vec<KeyId>,
         /// What they had been blamed for.
         what: FaultKind,
+    },
+    /// Requests on this key were paid from prepaid balance, which is not allowed: its account is not
+    /// used until `until`.
+    BalanceSpent {
+        /// Which key.
+        key: KeyId,
+        /// Dollars, where the service named them.
+        amount: Option<f64>,
+        /// Until when.
+        until: Millis,
     },
     /// Two keys turned out to share one account.
     Merged {

@@ -284,7 +284,7 @@ impl App {
         for notice in &effects.notices {
             self.tell(notice);
         }
-        if !effects.notices.is_empty() {
+        if effects.rearm || !effects.notices.is_empty() {
             self.due.notify_one();
         }
     }
@@ -332,6 +332,14 @@ impl App {
                 what = what.name(),
                 "Accounts failed alike: the model or the service is to blame, not these keys"
             ),
+            Notice::BalanceSpent { key, amount, until } => tracing::error!(
+                key = label(key),
+                dollars = amount.unwrap_or(f64::NAN),
+                seconds = seconds(*until),
+                "Requests were paid from this account's prepaid balance (its quota is used up and \
+                 \"Use balance\" is on): it is not used until its window resets. Switch \"Use \
+                 balance\" off in the console, or set allowBalance."
+            ),
             Notice::Merged { keeps, joins } => tracing::warn!(
                 key = label(joins),
                 with = label(keeps),
@@ -373,5 +381,6 @@ fn rules(config: &Config) -> Rules {
         max_concurrent: config.max_concurrent_per_key,
         queue_timeout: millis(config.queue_timeout),
         replay_ambiguous: config.replay_ambiguous,
+        ..Rules::default()
     }
 }

@@ -146,6 +146,13 @@ fn refused(app: &App, ask: &Ask, refusal: &Refusal) -> Own {
             "Rate limit exceeded. Please try again later.",
         )
         .retry_after(seconds(*until, now)),
+        Refusal::NoReport => Own::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            Kind::Overloaded,
+            "Every account is so close to a usage limit that the next request might be paid from \
+             prepaid balance, and the service did not say in time what is left, try again later",
+        )
+        .retry_after(5),
         Refusal::QueueFull | Refusal::QueueTimeout => Own::new(
             StatusCode::SERVICE_UNAVAILABLE,
             Kind::Overloaded,

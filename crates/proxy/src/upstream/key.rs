@@ -8,7 +8,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Uri};
 use saros_core::format::Format;
 use saros_core::id::{KeyId, UpstreamId};
-use saros_core::pool::RosterKey;
+use saros_core::pool::{AllowBalance, RosterKey};
 
 use crate::config::{BaseUrl, KeyConfig, Layout};
 use crate::upstream::connections::Connections;
@@ -123,7 +123,13 @@ impl Key {
 
     /// The key as the pool knows it.
     pub fn roster_entry(&self, upstream: UpstreamId) -> RosterKey {
-        RosterKey { id: self.id, label: self.label.clone(), upstream }
+        RosterKey {
+            id: self.id,
+            label: self.label.clone(),
+            upstream,
+            plan: None,
+            allow_balance: AllowBalance::No,
+        }
     }
 }
 

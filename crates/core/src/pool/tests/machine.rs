@@ -14,7 +14,8 @@ use crate::breaker::{Breaker, Phase};
 use crate::id::TicketId;
 use crate::pool::account::Key;
 use crate::pool::admit::Gate;
-use crate::select::Fit;
+use crate::pool::{NoUsage, Observation};
+use crate::report::{Reading, Report, Source};
 use crate::time::{DAY, HOUR, MINUTE};
 
 const MODELS: [&str; 3] = ["a", "b", "c"];
@@ -39,6 +40,8 @@ enum Step {
     Jump { span: i64 },
     /// The edge's timer fires.
     Tick,
+    /// A report that was ordered comes, or fails.
+    Hear { pick: usize, percents: [u8; 3], hours: i64 },
 }
 
 fn end(end: usize, key: KeyId) -> Outcome {
@@ -89,6 +92,10 @@ impl ReferenceStateMachine for Reference {
                 .prop_map(|(keys, fresh, limit, moved)| Step::Apply { keys, fresh, limit, moved }),
             2 => prop_oneof![-HOUR..HOUR, 0..MINUTE, 0..DAY].prop_map(|span| Step::Jump { span }),
             2 => Just(Step::Tick),
+            2 => (any::<prop::sample::Index>(), [0_u8..=104, 0_u8..=100, 0_u8..=100], 1_i64..40)
+                .prop_map(|(pick, percents, hours)| {
+                    Step::Hear { pick: pick.index(1_000), percents, hours }
+                }),
         ]
         .boxed()
     }
@@ -119,6 +126,8 @@ struct Edge {
     ended: Vec<LeaseId>,
     /// Keys that were said to be dead, until when.
     dead: BTreeMap<KeyId, Millis>,
+    /// Reports ordered, and since when.
+    asked: BTreeMap<KeyId, Millis>,
 }
 
 impl Edge {
@@ -136,6 +145,11 @@ impl Edge {
     }
 
     fn take(&mut self, effects: Effects) {
+        for key in effects.poll {
+            let before = self.asked.insert(key, self.now);
+            let lost = |at: Millis| self.now.since(at) >= MINUTE;
+            assert!(before.is_none_or(lost), "asked twice at once");
+        }
         for ticket in effects.wake {
             let request = self.requests.get_mut(&ticket).expect("only waiters are woken");
             assert!(matches!(request.stage, Stage::Waits { .. }), "woken once: {request:?}");
@@ -251,6 +265,9 @@ impl Edge {
             for until in self.dead.values_mut() {
                 *until = until.plus(span);
             }
+            for at in self.asked.values_mut() {
+                *at = at.plus(span);
+            }
             for request in self.requests.values_mut() {
                 if let Stage::Waits { until } = &mut request.stage {
                     *until = until.plus(span);
@@ -273,6 +290,8 @@ impl Edge {
             self.dead.clear();
         }
         self.dead.retain(|id, _| keys.iter().any(|key| key.id == *id));
+        // A key that comes back is new to the pool.
+        self.asked.retain(|id, _| keys.iter().any(|key| key.id == *id));
         let rules = Rules { max_concurrent: limit, ..Rules::default() };
         let effects = self.pool.apply(Roster { keys, rules }, fresh, self.now);
         // A move away from another upstream forgives as well.
@@ -335,6 +354,16 @@ impl Edge {
             }
             Step::Apply { keys, fresh, limit, moved } => self.reload(keys, fresh, limit, moved),
             Step::Jump { span } => self.jump(span),
+            Step::Hear { pick, percents, hours } => {
+                let asked: Vec<_> = self.asked.keys().copied().collect();
+                let Some(key) = pick.checked_rem(asked.len()).map(|index| asked[index]) else {
+                    return;
+                };
+                self.asked.remove(&key);
+                let observation = self.report(percents, hours);
+                let effects = self.pool.observe(key, observation, self.now);
+                self.take(effects);
+            }
             Step::Tick => {
                 self.now = self.pool.due().unwrap_or(self.now).max(self.now);
                 self.tick();
@@ -342,8 +371,35 @@ impl Edge {
         }
     }
 
+    /// More than 100 percent: no report.
+    fn report(&self, percents: [u8; 3], hours: i64) -> Observation {
+        if percents[0] > 100 {
+            return Observation::NoUsage(NoUsage::Trouble { retry_after: None });
+        }
+        let reading = |percent: u8| {
+            let resets_at = Some(self.now.plus(hours * HOUR));
+            Some(Reading { percent, limited: percent == 100, resets_at })
+        };
+        Observation::Usage(Report {
+            source: Source::Api,
+            sent: self.now,
+            received: self.now,
+            windows: percents.map(reading),
+            workspace: None,
+            user: None,
+            use_balance: None,
+        })
+    }
+
     fn check(&self) {
         let pool = &self.pool;
+        for account in &pool.accounts {
+            let on_it =
+                |lease: &&super::super::lease::Lease| self.account(lease.key) == Some(account.id);
+            let held: u64 =
+                pool.leases.iter().map(|(_, lease)| lease).filter(on_it).map(|l| l.reserved).sum();
+            assert_eq!(account.funds.reserved, held, "a reservation leaked: {account:?}");
+        }
         let flying = self.flying();
         assert_eq!(pool.in_flight(), flying.len());
         let open: BTreeSet<_> = pool.leases.iter().map(|(id, _)| id).collect();
@@ -383,8 +439,8 @@ impl Edge {
                 }
                 let rows = self.pool.candidates(&request.ask, &request.trail);
                 assert!(rows.iter().all(|row| !row.fit.runs()), "sleeps beside a free slot");
-                let hope = |fit| matches!(fit, Fit::Full | Fit::Awaited(_));
-                assert!(rows.iter().any(|row| hope(row.fit)), "sleeps for nothing");
+                let hope = rows.iter().any(|row| row.fit.is_worth_waiting_for());
+                assert!(hope, "sleeps for nothing");
             }
         }
     }
@@ -403,7 +459,8 @@ impl Edge {
             self.take(effects);
         }
         self.jump(3 * DAY);
-        assert_eq!((self.pool.in_flight(), self.pool.due()), (0, None));
+        assert_eq!(self.pool.in_flight(), 0);
+        assert!(self.pool.accounts.iter().all(|account| account.funds.reserved == 0));
         for model in MODELS {
             let trail = self.pool.enter(self.now);
             let (admission, effects) = self.pool.admit(&ask(model), &trail, self.now);
@@ -431,6 +488,7 @@ impl StateMachineTest for Edge {
             requests: BTreeMap::new(),
             ended: Vec::new(),
             dead: BTreeMap::new(),
+            asked: BTreeMap::new(),
         }
     }
 

@@ -61,11 +61,11 @@ fn time_runs_out() {
     let mut desk = desk(1, 1);
     let a = desk.go("m");
     let trail = wait(&mut desk);
-    assert_eq!(desk.pool.due(), Some(desk.now.plus(30 * SECOND)));
+    assert_eq!(desk.pool.guards_due(), Some(desk.now.plus(30 * SECOND)));
     desk.pass(30 * SECOND);
     assert_eq!(woken(&desk.pool.tick(desk.now)), [trail.ticket]);
     assert!(woken(&desk.pool.tick(desk.now)).is_empty(), "told once");
-    assert_eq!(desk.pool.due(), None, "nothing left to do");
+    assert_eq!(desk.pool.guards_due(), None, "nothing left to do");
     let refused = Admission::Refuse(Refusal::QueueTimeout);
     assert_eq!(desk.admit(&ask("m"), &trail), refused);
     serve(&mut desk, a.lease);
@@ -112,7 +112,7 @@ fn a_cooldown_that_ends_wakes_whom_it_concerns() {
     let (a, _b) = (desk.go("m"), desk.go("m"));
     desk.settle(a.lease, Outcome::Faulted(quota(5, "")));
     let trail = wait(&mut desk);
-    assert_eq!(desk.pool.due(), Some(desk.now.plus(5 * SECOND)));
+    assert_eq!(desk.pool.guards_due(), Some(desk.now.plus(5 * SECOND)));
     desk.pass(5 * SECOND);
     assert_eq!(woken(&desk.pool.tick(desk.now)), [trail.ticket]);
     assert_eq!(goes(&mut desk, &trail).key, a.key);
