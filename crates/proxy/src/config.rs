@@ -14,7 +14,7 @@ pub mod base;
 pub mod env;
 pub mod envelope;
 mod excerpt;
-mod file;
+pub(crate) mod file;
 pub mod keys;
 pub mod load;
 mod money;

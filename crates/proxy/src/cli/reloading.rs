@@ -56,9 +56,8 @@ impl Reloading {
         bound.port = self.bound.1;
         match token::ensure(&mut bound) {
             Ok(_) => loaded.config.client_tokens = bound.client_tokens,
-            Err(error) => {
-                let what = format!("No client token can be made: {error}");
-                loaded.warnings.push(Problem::new(Severity::Error, what));
+            Err(problem) => {
+                loaded.warnings.push(*problem);
                 return Err(loaded.warnings);
             }
         }

@@ -83,9 +83,7 @@ fn start(args: &ServeArgs, env: &'static dyn Env, log: &Log) -> Result<Ended, Ve
             }
         }
     }
-    let token = token::ensure(&mut config).or_else(|error| {
-        failed(Problem::new(Severity::Error, format!("No client token can be made: {error}")))
-    })?;
+    let token = token::ensure(&mut config).or_else(|problem| failed(*problem))?;
     if let Token::Made { kept: Err(error), .. } = &token
         && !io::stderr().is_terminal()
     {

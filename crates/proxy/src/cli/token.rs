@@ -1,9 +1,10 @@
 //! The client token that is made when one is required and the owner has configured none.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::Config;
+use crate::config::problem::{Problem, Severity};
 use crate::secret::Secret;
 use crate::state::token;
 
@@ -27,36 +28,44 @@ pub enum Token {
 }
 
 /// Sees to it that there is a token where one is required: reads or makes it, and adds it to the
-/// configuration.
-pub fn ensure(config: &mut Config) -> io::Result<Token> {
+/// configuration. A file in its place that holds no token is left alone, and is an error: whoever
+/// put it there may have meant something by it.
+pub fn ensure(config: &mut Config) -> Result<Token, Box<Problem>> {
     if !config.token_required() || !config.client_tokens.is_empty() {
         return Ok(Token::NotNeeded);
     }
     let path = config.state_dir.join(FILE);
-    if let Some(token) = token::read(&path) {
+    if let Some(token) = read(&path)? {
         config.client_tokens.push(token);
         return Ok(Token::Found(path));
     }
-    let token = token::generate("saros-")?;
-    match token::keep(&path, &token) {
-        // Another instance was faster.
-        Err(error)
-            if error.kind() == io::ErrorKind::AlreadyExists && token::read(&path).is_some() =>
-        {
-            config.client_tokens.extend(token::read(&path));
-            Ok(Token::Found(path))
-        }
-        kept => {
-            config.client_tokens.push(token.clone());
-            Ok(Token::Made { token, kept: kept.map(|()| path) })
-        }
+    let token = token::generate("saros-").map_err(|error| {
+        let what = format!("No client token can be made: {error}");
+        Box::new(Problem::new(Severity::Error, what))
+    })?;
+    let kept = token::keep(&path, &token);
+    // Another instance was faster.
+    if matches!(&kept, Err(error) if error.kind() == io::ErrorKind::AlreadyExists)
+        && let Some(token) = read(&path)?
+    {
+        config.client_tokens.push(token);
+        return Ok(Token::Found(path));
     }
+    config.client_tokens.push(token.clone());
+    Ok(Token::Made { token, kept: kept.map(|()| path) })
+}
+
+fn read(path: &Path) -> Result<Option<Secret>, Box<Problem>> {
+    token::read(path).map_err(|why| {
+        let what = format!("{} holds no client token: {why}", path.display());
+        let hint = "delete it, and a new one is made; or set CLIENT_TOKENS or `clientTokens`";
+        Box::new(Problem::new(Severity::Error, what).hint(hint))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::Path;
 
     use super::*;
     use crate::config::RequireClientToken;
@@ -80,12 +89,51 @@ mod tests {
             matches!(ensure(&mut again).unwrap(), Token::Found(path) if path == state.join(FILE))
         );
         assert_eq!(again.client_tokens.as_slice(), std::slice::from_ref(&token));
+    }
 
-        fs::write(state.join(FILE), "x").unwrap();
-        let mut anew = open_to_all(&state);
-        assert!(matches!(ensure(&mut anew).unwrap(), Token::Made { kept: Ok(_), .. }));
-        assert_ne!(anew.client_tokens, [token]);
-        assert_eq!(token::read(&state.join(FILE)), anew.client_tokens.first().cloned());
+    #[test]
+    fn a_file_that_holds_no_token_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(FILE);
+        let most = usize::try_from(token::LONGEST).unwrap();
+        for (text, why) in [
+            (String::new(), "one line of at least 16 visible characters"),
+            ("short".to_owned(), "one line of at least 16 visible characters"),
+            ("0123456789abcdef\n0123456789abcdef\n".to_owned(), "one line of at least 16"),
+            ("a".repeat(most + 1), "it is larger than 4096 bytes"),
+            ("\n".repeat(most + 1), "it is larger than 4096 bytes"),
+        ] {
+            fs::write(&file, &text).unwrap();
+            let mut config = open_to_all(folder.path());
+            let problem = ensure(&mut config).unwrap_err();
+            let begin = format!("{} holds no client token: {why}", file.display());
+            assert!(problem.what.starts_with(&begin), "{}", problem.what);
+            assert!(problem.hint.as_deref().is_some_and(|hint| hint.contains("delete it")));
+            assert!(!problem.to_string().contains("0123456789abcdef"), "may be a secret");
+            assert_eq!((config.client_tokens.len(), fs::read_to_string(&file).unwrap()), (0, text));
+        }
+        for token in ["a".repeat(most), format!("{}\n", "a".repeat(16))] {
+            fs::write(&file, &token).unwrap();
+            let mut config = open_to_all(folder.path());
+            assert!(matches!(ensure(&mut config).unwrap(), Token::Found(_)));
+            assert_eq!(config.client_tokens, [Secret::new(token.trim().to_owned())]);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_has_no_end_or_no_beginning_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(FILE);
+        let refused = || ensure(&mut open_to_all(folder.path())).unwrap_err().what;
+        fs::create_dir(&file).unwrap();
+        assert!(refused().ends_with("it is not a regular file"));
+        fs::remove_dir(&file).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &file).unwrap();
+        assert!(refused().ends_with("it is not a regular file"));
+        fs::remove_file(&file).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+        assert!(refused().ends_with("it is not a regular file"));
     }
 
     #[cfg(unix)]
