@@ -33,3 +33,4 @@ mod shutdown;
 mod sockets;
 mod sse;
 mod stage;
+mod turns;
