@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::Response;
 use hyper::body::Incoming;
-use saros_emulator::{Action, Fault};
+use saros_emulator::{Action, Fault, Script};
 use saros_proxy::server::shutdown::{Ended, shutdown};
 use tokio::io::AsyncWriteExt;
 use tokio::task::JoinHandle;
@@ -139,14 +139,52 @@ async fn requests_without_an_answer_yet_are_told_in_their_own_format() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_signal_ends_at_once() {
-    let stage = Stage::new(1);
-    slow(&stage, 60_000);
-    let held = send(&stage, false, Dialect::Chat, true).await;
-    let before = tokio::time::Instant::now();
-    let ended = stop(&stage, Some(Duration::from_secs(3))).await.unwrap();
-    assert_eq!((ended, before.elapsed().as_secs()), (Ended::Cut, 3));
-    drop(held);
+async fn a_second_signal_ends_at_once_and_says_so() {
+    for h2 in CLIENTS {
+        let stage = Arc::new(Stage::new(2));
+        slow(&stage, 60_000);
+        let mut held = Vec::new();
+        for dialect in Dialect::ALL {
+            held.push((dialect, send(&stage, h2, dialect, true).await));
+        }
+        let waiting = tokio::spawn({
+            let stage = Arc::clone(&stage);
+            async move { Answer::read(send(&stage, h2, Dialect::Chat, false).await).await }
+        });
+        stage.settle().await;
+        let before = tokio::time::Instant::now();
+        let wait = Duration::from_secs(3);
+        let stopping = stop(&stage, Some(wait));
+        for (dialect, response) in held {
+            let answer = Answer::read(response).await;
+            assert!(answer.complete, "{dialect:?} h2 {h2}: {}", answer.text());
+            let events = sse::parse(&answer.body);
+            assert_eq!(events.iter().filter(|event| event.is_error()).count(), 1, "{dialect:?}");
+            assert!(events.last().is_some_and(Event::is_error), "{}", answer.text());
+            assert!(answer.text().contains("shutting down"), "{}", answer.text());
+        }
+        assert_eq!(waiting.await.unwrap().status, 503);
+        assert_eq!(stopping.await.unwrap(), Ended::Cut, "h2 {h2}");
+        assert_eq!(before.elapsed(), wait, "h2 {h2}: nothing was waited for");
+        assert_eq!(stage.app.pool().in_flight(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_signal_does_not_wait_for_who_does_not_listen() {
+    for timeout in [Duration::from_secs(60), Duration::ZERO] {
+        let stage = Stage::with(1, false, |config| config.shutdown_timeout = timeout);
+        // More than a pipe takes, to a client that reads nothing.
+        let script = Script::shell(&[], &"word ".repeat(100_000));
+        stage.emulator.script("glm-5.2", script);
+        let held = send(&stage, false, Dialect::Chat, true).await;
+        stage.settle().await;
+        let before = tokio::time::Instant::now();
+        // The second signal comes while it drains, or while last words are said.
+        let ended = stop(&stage, Some(Duration::from_secs(1))).await.unwrap();
+        assert_eq!((ended, before.elapsed().as_millis()), (Ended::Cut, 1_200), "{timeout:?}");
+        drop(held);
+    }
 }
 
 #[tokio::test(start_paused = true)]
