@@ -1,5 +1,6 @@
 //! `serve`: the proxy in the foreground.
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 
 use crate::cli::Exit;
@@ -106,6 +107,7 @@ fn start(args: &ServeArgs, env: &'static dyn Env, log: &Log) -> Result<Ended, Ve
         let address = listener.local_addr().or_else(|error| failed(io_problem(&error)))?;
         tracing::info!("Proxy listening on http://{address}");
         introduce(&config);
+        tell_tunnels(&config, &tunnels);
         tell_token(&token, log);
         let network = Network::new(Tls::default(), tunnels);
         let ended = server::run(config, listener, network, watch, asked.times(1), asked.times(2));
@@ -146,6 +148,20 @@ fn introduce(config: &Config) {
     }
     if config.allowed_origins.open() {
         tracing::warn!("CORS allows all origins: every web page you open can use the proxy");
+    }
+}
+
+/// Which upstreams are reached through the environment's proxy, and which are not all the same.
+fn tell_tunnels(config: &Config, tunnels: &Tunnels) {
+    let Some(tunnel) = tunnels.named() else { return };
+    let keys = config.keys.iter().map(|key| &key.base.origin);
+    let origins: BTreeSet<_> = keys.chain([&config.upstream.origin]).collect();
+    for origin in origins {
+        if tunnels.via(origin).is_some() {
+            tracing::info!("HTTPS_PROXY: {origin} is reached through {tunnel}");
+        } else {
+            tracing::info!("HTTPS_PROXY: {origin} is reached directly (NO_PROXY, or this machine)");
+        }
     }
 }
 

@@ -52,6 +52,11 @@ impl Tunnels {
         Ok(Self { https, direct })
     }
 
+    /// The proxy that the environment names, whoever is reached through it.
+    pub fn named(&self) -> Option<&Tunnel> {
+        self.https.as_ref()
+    }
+
     /// The proxy for this upstream; loopback is always reached directly.
     pub fn via(&self, origin: &Origin) -> Option<&Tunnel> {
         let host = &origin.host;

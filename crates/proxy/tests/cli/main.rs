@@ -3,6 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::indexing_slicing,
     reason = "helpers of tests: a failure here is a failed test"
 )]
 
@@ -14,6 +15,11 @@ use std::process::{Child, Command, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+
+mod service;
+mod stopping;
+mod token;
+mod tunnel;
 
 const KEY: &str = "sk-aaaaaaaaaaaaaaaaaaaaaaaaaaaaAAAA";
 
@@ -96,18 +102,53 @@ impl Running {
     }
 
     fn get(&self, path: &str, headers: &str) -> String {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        let host = &self.address;
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{headers}\r\n")
-            .unwrap();
+        self.ask("GET", path, headers, "")
+    }
+
+    /// A chat request that asks for one answer, not a stream.
+    fn chat(&self) -> String {
+        let body = r#"{"model":"glm-5.2","messages":[{"role":"user","content":"hello"}]}"#;
+        self.ask("POST", "/v1/chat/completions", "content-type: application/json\r\n", body)
+    }
+
+    /// The whole answer.
+    fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> String {
+        let mut stream = self.send(method, path, headers, body);
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
     }
 
-    fn stop(mut self, signal: Signal) -> Ended {
+    /// Where the answer will come.
+    fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let (host, length) = (&self.address, body.len());
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\
+             content-length: {length}\r\n{headers}\r\n{body}"
+        )
+        .unwrap();
+        stream
+    }
+
+    fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
+    }
+
+    /// Reads the log until it says this.
+    fn log_until(&mut self, text: &str) {
+        let mut line = String::new();
+        while !line.contains(text) {
+            line.clear();
+            assert_ne!(self.out.read_line(&mut line).unwrap(), 0, "{text}: {}", self.log);
+            self.log.push_str(&line);
+        }
+    }
+
+    fn stop(mut self, signal: Signal) -> Ended {
+        self.signal(signal);
         self.out.read_to_string(&mut self.log).unwrap();
         let mut err = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
@@ -245,88 +286,6 @@ fn a_taken_port_is_explained() {
             .iter()
             .any(|line| line["msg"].as_str().unwrap().starts_with(&wanted))
     );
-}
-
-#[test]
-fn serves_until_it_is_asked_to_stop() {
-    for signal in [Signal::TERM, Signal::INT] {
-        let port = free_port();
-        let user = User::with_config(&format!(
-            "port: {port}\nprot: 1\nusageThreshold: 50\nallowedOrigins: []\nkeys:\n  - label: home\n    key: {KEY}\n"
-        ));
-        let running = Running::start(user.command(""));
-        assert_eq!(running.address, format!("127.0.0.1:{port}"));
-        let health = running.get("/health", "");
-        assert!(health.starts_with("HTTP/1.1 200"), "{health}");
-        let ended = running.stop(signal);
-        assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
-        let lines = json_lines(&ended.out);
-        let messages: Vec<&str> = lines.iter().map(|line| line["msg"].as_str().unwrap()).collect();
-        for wanted in [
-            &format!("Proxy listening on http://127.0.0.1:{port}"),
-            "Upstream: https://opencode.ai",
-            "API keys loaded: 1",
-            "  - home: sk-a...AAAA",
-            "CORS allows all origins",
-            "did you mean `port`?",
-            "not in effect in this version: `usageThreshold`",
-        ] {
-            assert!(messages.iter().any(|line| line.contains(wanted)), "{wanted}: {messages:#?}");
-        }
-        assert!(!ended.out.contains(KEY));
-    }
-}
-
-#[test]
-fn a_token_is_made_beyond_loopback_and_never_logged() {
-    let port = free_port();
-    let user = User::new();
-    let command = || {
-        let mut command = user.command(&format!("serve --host 0.0.0.0 --port {port}"));
-        command
-            .env("OPENCODE_GO_KEYS", format!("home:{KEY}"))
-            .env("XDG_STATE_HOME", user.path("state"));
-        command
-    };
-    let file = user.path("state/saros/client.token");
-    let mut running = Running::start(command());
-    running.address = format!("127.0.0.1:{port}");
-    let token = fs::read_to_string(&file).unwrap().trim().to_owned();
-    let refused = running.get("/v1/messages/count_tokens", "");
-    assert!(refused.starts_with("HTTP/1.1 401"), "{refused}");
-    let let_in =
-        running.get("/v1/messages/count_tokens", &format!("authorization: Bearer {token}\r\n"));
-    assert!(!let_in.starts_with("HTTP/1.1 401"), "{let_in}");
-    let ended = running.stop(Signal::TERM);
-    assert!(ended.out.contains("not localhost"), "{}", ended.out);
-    assert!(ended.out.contains(file.to_str().unwrap()), "{}", ended.out);
-    assert!(!format!("{ended:?}").contains(&token));
-
-    let ended = Running::start(command()).stop(Signal::TERM);
-    assert_eq!(ended.code, Some(0));
-    assert_eq!(fs::read_to_string(&file).unwrap().trim(), token);
-}
-
-#[test]
-fn a_token_that_nobody_can_learn_stops_the_start() {
-    let user = User::new();
-    fs::write(user.path("file"), "").unwrap();
-    let command = || {
-        let mut command = user.command(&format!("--host 0.0.0.0 --port {}", free_port()));
-        command.env("OPENCODE_GO_KEYS", format!("home:{KEY}"));
-        command.env("XDG_STATE_HOME", user.path("file"));
-        command
-    };
-    let ended = Ended::of(command().output().unwrap());
-    assert_eq!(ended.code, Some(1), "{ended:?}");
-    for wanted in ["CLIENT_TOKENS", "`clientTokens`", "writable", "file/saros"] {
-        assert!(ended.err.contains(wanted), "{wanted}: {ended:?}");
-    }
-    assert!(!ended.out.contains("Proxy listening"), "{ended:?}");
-
-    let mut own = command();
-    own.env("CLIENT_TOKENS", "0123456789abcdef");
-    assert_eq!(Running::start(own).stop(Signal::TERM).code, Some(0));
 }
 
 #[test]
