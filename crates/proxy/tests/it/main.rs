@@ -15,6 +15,7 @@
 
 mod bodies;
 mod captured;
+mod cors;
 mod endpoints;
 mod fault_day;
 mod faults;
