@@ -4,9 +4,11 @@
 //! `attempt` → `relay`; what fails ends in `conclude`.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
@@ -18,11 +20,13 @@ use crate::server::shutdown::Ended;
 use crate::upstream::connections::ROUND;
 use crate::upstream::dial::Dial;
 
+pub mod accounts;
 pub mod answer;
 pub mod app;
 pub mod attempt;
 mod batch;
 pub mod conclude;
+pub mod control;
 pub mod cors;
 pub mod guard;
 pub mod health;
@@ -31,6 +35,8 @@ pub mod journal;
 pub mod lease;
 pub mod listen;
 pub mod models;
+pub mod pages;
+pub mod poll;
 pub mod receive;
 pub mod relay;
 pub mod reload;
@@ -39,6 +45,7 @@ pub mod route;
 pub mod serve;
 pub mod session;
 pub mod shutdown;
+mod time;
 pub mod timers;
 
 /// Serves until `stop` resolves, then drains; `hurry` resolves when a second signal asks to end at
@@ -52,20 +59,43 @@ pub async fn run(
     hurry: impl Future<Output = ()>,
 ) -> Ended {
     let app = App::new(config, Clock::system(), dial, Tasks::default());
-    let keeping = keep_house(&app);
+    let mut keeping = pin!(house(&app));
     let following = reload::follow(&app, watch);
     let accepting = listen::accept(Arc::clone(&app), listener);
     tokio::select! {
         () = accepting => {}
-        () = keeping => {}
+        () = &mut keeping => {}
         () = following => {}
         () = stop => {}
     }
-    shutdown::shutdown(&app, hurry).await
+    app.state.yield_place();
+    let ended = tokio::select! {
+        ended = shutdown::shutdown(&app, hurry) => ended,
+        () = keeping => Ended::Cut,
+    };
+    app.save_and_sync();
+    ended
 }
 
-/// Ticks the pool when it is due, and watches the clock. Never ends.
+/// Keeps house in a task of its own, so that what happens there wakes nobody else. Never ends: a bug
+/// there, which the log tells, must not end the proxy.
+async fn house(app: &Arc<App>) {
+    loop {
+        let mut keeper = JoinSet::new();
+        let app = Arc::clone(app);
+        keeper.spawn(async move { keep_house(&app).await });
+        drop(keeper.join_next().await);
+        tokio::time::sleep(ROUND).await;
+    }
+}
+
+/// All that is done beside the traffic: the pool's housekeeping, watching the clock, asking for
+/// usage, reading pages, saving. Never ends.
 pub async fn keep_house(app: &Arc<App>) {
+    tokio::join!(tick(app), poll::obey(app), pages::read(app), save(app));
+}
+
+async fn tick(app: &Arc<App>) {
     let mut rounds = tokio::time::interval(ROUND);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -73,6 +103,13 @@ pub async fn keep_house(app: &Arc<App>) {
             () = app.due() => app.tick(),
             _ = rounds.tick() => round(app),
         }
+    }
+}
+
+async fn save(app: &Arc<App>) {
+    loop {
+        app.state.changed().await;
+        app.save();
     }
 }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use saros_core::fault::FaultKind;
 use saros_core::format::Format;
+use saros_core::id::SessionKey;
 use saros_core::meter::Tokens;
+use saros_core::time::Millis;
 use uuid::Uuid;
 
 use crate::observe::log;
@@ -17,6 +19,8 @@ use crate::observe::log::line::Line;
 pub struct RequestRecord {
     /// The request id that the client saw.
     pub id: Uuid,
+    /// The conversation, as a digest.
+    pub session: Option<SessionKey>,
     /// The dialect.
     pub format: Option<Format>,
     /// The model.
@@ -25,6 +29,8 @@ pub struct RequestRecord {
     pub label: Option<Arc<str>>,
     /// Attempts made.
     pub attempts: u32,
+    /// Those that failed, in order: at whom, and how.
+    pub failed: Vec<(Arc<str>, FaultKind)>,
     /// What the client got.
     pub status: Option<u16>,
     /// Until the head of the answer.
@@ -37,6 +43,10 @@ pub struct RequestRecord {
     pub bytes_out: u64,
     /// What the answer said that it consumed.
     pub tokens: Option<Tokens>,
+    /// List price in dollars, where the answer named it.
+    pub list_cost: Option<f64>,
+    /// What was taken from prepaid balance in dollars, where the answer named it.
+    pub balance_cost: Option<f64>,
     /// An attempt was repeated that may have been served: possibly paid twice.
     pub replayed: bool,
     /// The last fault.
@@ -75,20 +85,34 @@ impl RequestRecord {
     pub fn new(id: Uuid) -> Self {
         Self {
             id,
+            session: None,
             format: None,
             model: None,
             label: None,
             attempts: 0,
+            failed: Vec::new(),
             status: None,
             ttfb: None,
             duration: Duration::ZERO,
             bytes_in: 0,
             bytes_out: 0,
             tokens: None,
+            list_cost: None,
+            balance_cost: None,
             replayed: false,
             fault: None,
             end: End::Complete,
         }
+    }
+
+    /// When it began: a UUID of version 7 begins with its milliseconds (RFC 9562 §5.7).
+    pub fn began(&self) -> Millis {
+        Millis(i64::try_from(self.id.as_u128() >> 80).unwrap_or_default())
+    }
+
+    /// Whether it was for the service, and not for one of the proxy's own pages.
+    pub fn is_for_service(&self) -> bool {
+        self.format.is_some() || self.attempts > 0
     }
 
     /// Writes it to the log.
@@ -154,8 +178,6 @@ impl fmt::Display for Ms {
 
 #[cfg(test)]
 mod tests {
-    use saros_core::time::Millis;
-
     use super::*;
     use crate::observe::log::Level;
     use crate::observe::log::line::Form;

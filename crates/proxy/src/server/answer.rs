@@ -18,13 +18,14 @@ use tokio::time::Instant;
 
 use crate::observe::record::RequestRecord;
 use crate::server::app::App;
+use crate::server::control::Asked;
 use crate::server::guard::{self, Denied};
 use crate::server::journal::Journal;
 use crate::server::lease::Active;
 use crate::server::reply::{Out, Own, empty};
 use crate::server::route::{Route, route};
 use crate::server::serve::Call;
-use crate::server::{cors, health, models, serve};
+use crate::server::{control, cors, health, models, serve};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-proxy-request-id");
 
@@ -53,6 +54,8 @@ pub fn answer(
         let mut answering = pin!(async {
             match step {
                 Step::Answer(response) => *response,
+                // Boxed: rare, and would make every request's state larger.
+                Step::Control(asked) => Box::pin(control::answer(&app, &asked)).await,
                 Step::Proxied(call, below_v1) => serve::proxied(&app, call, body, below_v1).await,
                 // Boxed: rare, and would make every request's state larger.
                 Step::Models(call) => {
@@ -99,6 +102,8 @@ enum Step {
     Proxied(Box<Call>, Cow<'static, str>),
     /// The model list.
     Models(Box<Call>),
+    /// A command's question.
+    Control(Asked),
 }
 
 fn decide(app: &App, peer: IpAddr, call: Box<Call>, route: Route) -> Step {
@@ -113,6 +118,10 @@ fn decide(app: &App, peer: IpAddr, call: Box<Call>, route: Route) -> Step {
         } else {
             health::health(app, is_trusted(app, peer, &call.parts.headers))
         }));
+    } else if let Route::Control(asked) = route {
+        // Neither of these is a request for the service.
+        drop(call.journal.silence());
+        return Step::Control(asked);
     } else if app.draining.load(Ordering::Relaxed) {
         stopping().answer(format)
     } else {
@@ -160,6 +169,10 @@ fn check(app: &App, parts: &request::Parts, route: &Route) -> Result<(), Denied>
         return Ok(());
     }
     guard::origin(config, &parts.headers)?;
+    if matches!(route, Route::Control(_)) {
+        let token = app.state.control.as_ref();
+        return guard::control(config, token, &parts.method, &parts.headers);
+    }
     let service = matches!(route, Route::Proxied { .. } | Route::Models | Route::CountTokens);
     if service {
         guard::site(config, &parts.headers)?;
@@ -180,7 +193,7 @@ fn check(app: &App, parts: &request::Parts, route: &Route) -> Result<(), Denied>
 
 fn refuse(denied: Denied, format: Option<Format>) -> Response<Out> {
     let kind = match denied {
-        Denied::Token => Kind::AuthError,
+        Denied::Token | Denied::Control => Kind::AuthError,
         Denied::Origin => Kind::Forbidden,
         Denied::Host | Denied::NoHost | Denied::WebSocket | Denied::Trace => Kind::InvalidRequest,
     };
@@ -201,5 +214,9 @@ fn is_trusted(app: &App, peer: IpAddr, headers: &HeaderMap) -> bool {
         }
         (Some(_), None) => false,
     };
-    (peer.to_canonical().is_loopback() && ours) || guard::has_token(&app.setup().config, headers)
+    let shown = || {
+        guard::has_token(&app.setup().config, headers)
+            || guard::has_control(app.state.control.as_ref(), headers)
+    };
+    (peer.to_canonical().is_loopback() && ours) || shown()
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
 use saros_core::id::{KeyId, LeaseId, TicketId, UpstreamId};
-use saros_core::pool::{Ask, Effects, Notice, Outcome, Pool, Roster, Rules};
+use saros_core::pool::{Ask, Effects, Notice, Observation, Outcome, Pool, Roster, Rules};
 use saros_core::time::Millis;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -15,12 +15,16 @@ use crate::clock::Clock;
 use crate::config::options::{self, SETTINGS};
 use crate::config::watch::{Asker, Changes};
 use crate::config::{Config, Origin};
+use crate::observe::recent::Recent;
 use crate::runtime::Tasks;
 use crate::server::ids::Ids;
 use crate::server::lease::Ticket;
 use crate::server::models::Models;
+use crate::server::pages::Pages;
+use crate::server::poll::Orders;
 use crate::server::receive::Memory;
 use crate::server::timers::Timers;
+use crate::state::State;
 use crate::upstream::dial::Dial;
 use crate::upstream::exchange::Opener;
 use crate::upstream::key::Key;
@@ -43,6 +47,14 @@ pub struct App {
     pub timers: Timers,
     /// The model list as last seen.
     pub models: Models,
+    /// What is kept beyond a restart.
+    pub state: State,
+    /// The last requests that ended.
+    pub recent: Recent,
+    /// Questions to the usage API that the pool has ordered.
+    pub orders: Orders,
+    /// What came of the dashboard pages.
+    pub pages: Pages,
     /// Requests between their first byte and their last.
     pub active: AtomicUsize,
     /// When serving began.
@@ -61,6 +73,8 @@ pub struct App {
     pool: Mutex<Pool>,
     pub(super) waiters: Mutex<BTreeMap<TicketId, Arc<Notify>>>,
     due: Notify,
+    /// Rung after each reload.
+    pub(super) reloaded: Notify,
 }
 
 /// What the owner has chosen, ready for use. Never changed, only replaced: whoever looked at it
@@ -122,6 +136,9 @@ impl App {
         let setup = Setup::new(config, None);
         let mut pool = Pool::new();
         let effects = pool.apply(setup.roster(), true, clock.now());
+        let Config { state_dir, port, .. } = &setup.config;
+        let (state, image) = State::open(state_dir, *port, clock.now());
+        let restored = image.map(|image| pool.restore(image, clock.now()));
         let app = Arc::new(Self {
             setup: ArcSwap::from_pointee(setup),
             clock,
@@ -131,6 +148,10 @@ impl App {
             ids: Ids::default(),
             timers: Timers::default(),
             models: Models::default(),
+            state,
+            recent: Recent::default(),
+            orders: Orders::default(),
+            pages: Pages::default(),
             active: AtomicUsize::new(0),
             started: Instant::now(),
             draining: AtomicBool::new(false),
@@ -142,8 +163,12 @@ impl App {
             pool: Mutex::new(pool),
             waiters: Mutex::default(),
             due: Notify::new(),
+            reloaded: Notify::new(),
         });
         app.carry_out(&effects);
+        if let Some(effects) = restored {
+            app.carry_out(&effects);
+        }
         app
     }
 
@@ -202,6 +227,7 @@ impl App {
         let effects = self.pool().apply(after.roster(), true, self.clock.now());
         self.carry_out(&effects);
         self.due.notify_one();
+        self.reloaded.notify_one();
         changes
     }
 
@@ -271,10 +297,42 @@ impl App {
 
     pub(super) fn settle(&self, lease: LeaseId, outcome: Outcome, now: Millis) {
         let effects = self.pool().settle(lease, outcome, now);
+        self.state.mark();
         self.carry_out(&effects);
     }
 
-    pub(super) fn carry_out(&self, effects: &Effects) {
+    /// Tells the pool what was learned with a key.
+    pub fn observe(&self, key: KeyId, observation: Observation) {
+        let effects = self.pool().observe(key, observation, self.clock.now());
+        self.state.mark();
+        self.carry_out(&effects);
+    }
+
+    /// A snapshot of the pool, for the state folder.
+    pub fn save(&self) {
+        let image = self.pool().image();
+        self.state.save(image, self.clock.now());
+    }
+
+    /// The last snapshot: waits, but not long, until it is on the disk.
+    pub fn save_and_sync(&self) {
+        let image = self.pool().image();
+        self.state.save_and_sync(image, self.clock.now());
+    }
+
+    /// Whether everything that the pool ordered has been answered.
+    pub fn orders_idle(&self) -> bool {
+        self.orders.are_idle()
+    }
+
+    /// Does what the pool orders.
+    pub fn carry_out(&self, effects: &Effects) {
+        if effects.save {
+            self.state.mark();
+        }
+        if !effects.poll.is_empty() {
+            self.orders.add(&effects.poll);
+        }
         if !effects.wake.is_empty() {
             let waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
             for waiter in effects.wake.iter().filter_map(|ticket| waiters.get(ticket)) {

@@ -6,9 +6,10 @@
 use std::net::IpAddr;
 
 use http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, ORIGIN};
-use http::{StatusCode, Uri};
+use http::{Method, StatusCode, Uri};
 
 use crate::config::Config;
+use crate::secret::Secret;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -23,6 +24,8 @@ pub enum Denied {
     Origin,
     /// A client token is needed.
     Token,
+    /// The control token is needed, or a client token.
+    Control,
     /// `WebSocket`s are not spoken here.
     WebSocket,
     /// The answer to a TRACE would show the account's key (RFC 9110 §9.3.8).
@@ -36,7 +39,7 @@ impl Denied {
             Self::NoHost => StatusCode::BAD_REQUEST,
             Self::Host => StatusCode::MISDIRECTED_REQUEST,
             Self::Origin => StatusCode::FORBIDDEN,
-            Self::Token => StatusCode::UNAUTHORIZED,
+            Self::Token | Self::Control => StatusCode::UNAUTHORIZED,
             Self::WebSocket | Self::Trace => StatusCode::NOT_IMPLEMENTED,
         }
     }
@@ -56,6 +59,10 @@ impl Denied {
             Self::Token => {
                 "A client token is required: send it as Authorization: Bearer <token> or as \
                  x-api-key."
+            }
+            Self::Control => {
+                "This needs the control token, which is in control.token in the state folder, or a \
+                 client token: send it as Authorization: Bearer <token> or as x-api-key."
             }
             Self::WebSocket => "WebSockets are not offered here: use plain HTTP.",
             Self::Trace => "TRACE is not offered here.",
@@ -130,9 +137,30 @@ pub fn token(config: &Config, headers: &HeaderMap) -> Result<(), Denied> {
 
 /// Whether the request shows one of the client tokens.
 pub fn has_token(config: &Config, headers: &HeaderMap) -> bool {
-    if config.client_tokens.is_empty() {
-        return false;
+    !config.client_tokens.is_empty() && shows(headers, &config.client_tokens)
+}
+
+/// The check for control requests: the control token or a client token, on this machine too. No
+/// page changes anything here, whatever its origin.
+pub fn control(
+    config: &Config,
+    control: Option<&Secret>,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<(), Denied> {
+    if headers.contains_key(ORIGIN) && *method != Method::GET {
+        return Err(Denied::Origin);
     }
+    let known = has_token(config, headers) || has_control(control, headers);
+    if known { Ok(()) } else { Err(Denied::Control) }
+}
+
+/// Whether the request shows the control token.
+pub fn has_control(control: Option<&Secret>, headers: &HeaderMap) -> bool {
+    control.is_some_and(|token| shows(headers, std::slice::from_ref(token)))
+}
+
+fn shows(headers: &HeaderMap, tokens: &[Secret]) -> bool {
     let bearer = headers.get(AUTHORIZATION).and_then(|value| {
         let (scheme, token) = value.as_bytes().split_at_checked(7)?;
         scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
@@ -140,7 +168,7 @@ pub fn has_token(config: &Config, headers: &HeaderMap) -> bool {
     let bare = headers.get("x-api-key").map(http::HeaderValue::as_bytes);
     let shown = [bearer, bare];
     let mut shown = shown.iter().flatten();
-    shown.any(|shown| config.client_tokens.iter().any(|token| token.matches(shown)))
+    shown.any(|shown| tokens.iter().any(|token| token.matches(shown)))
 }
 
 #[cfg(test)]
@@ -148,7 +176,6 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
-    use crate::secret::Secret;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs

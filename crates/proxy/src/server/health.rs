@@ -8,7 +8,9 @@ use saros_core::time::Millis;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use crate::server::accounts::{self, Windows};
 use crate::server::app::App;
+use crate::server::pages;
 use crate::server::reply::{Out, json};
 
 /// `/health`; the field names are the original's, where it had them.
@@ -25,7 +27,7 @@ struct Health<'a> {
     active_requests: usize,
     circuit_breaker_threshold: u32,
     circuit_breaker_cooldown_ms: u64,
-    scraping: Scraping,
+    scraping: pages::Health,
     #[serde(skip_serializing_if = "Option::is_none")]
     keys: Option<Vec<KeyHealth<'a>>>,
     /// Models that are not asked for at the moment; not in the original.
@@ -45,11 +47,6 @@ struct HeldModel<'a> {
 }
 
 #[derive(Serialize)]
-struct Scraping {
-    enabled: bool,
-}
-
-#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct KeyHealth<'a> {
     label: &'a str,
@@ -58,15 +55,17 @@ struct KeyHealth<'a> {
     in_flight: u32,
     cooldown_seconds: i64,
     last_fault: Option<&'static str>,
-    /// Comes with the usage API.
-    usage: Option<()>,
+    usage: Option<Windows>,
 }
 
 /// 200 while serving. `trusted`: may see each key's standing, not only counts.
 pub fn health(app: &App, trusted: bool) -> Response<Out> {
     let now = app.clock.now();
     let setup = app.setup();
-    let standings = app.pool().standings(now);
+    let (standings, view) = {
+        let pool = app.pool();
+        (pool.standings(now), trusted.then(|| pool.view(now)))
+    };
     let disabled = standings.iter().filter(|standing| is_disabled(standing.state)).count();
     let keys = standings.iter().map(|standing| KeyHealth {
         label: &standing.label,
@@ -75,7 +74,7 @@ pub fn health(app: &App, trusted: bool) -> Response<Out> {
         in_flight: standing.in_flight,
         cooldown_seconds: standing.until.map_or(0, |until| seconds(until, now)),
         last_fault: standing.last_fault.map(|(kind, _)| kind.name()),
-        usage: None,
+        usage: view.as_ref().and_then(|view| accounts::usage_of(standing.key, view)),
     });
     let held = app.pool().held_models(now);
     let held_models = held.iter().map(|held| HeldModel {
@@ -96,7 +95,7 @@ pub fn health(app: &App, trusted: bool) -> Response<Out> {
         circuit_breaker_threshold: setup.config.breaker_threshold,
         circuit_breaker_cooldown_ms: u64::try_from(setup.config.breaker_cooldown.as_millis())
             .unwrap_or(u64::MAX),
-        scraping: Scraping { enabled: false },
+        scraping: pages::health(app, trusted),
         keys: trusted.then(|| keys.collect()),
         held_models: trusted.then(|| held_models.collect()),
     };
@@ -107,7 +106,19 @@ fn seconds(until: Millis, now: Millis) -> i64 {
     (until.since(now).max(0) + 999) / 1000
 }
 
-const fn name(state: State) -> &'static str {
+/// Of several keys the one with the lowest number speaks for their account.
+pub(super) const fn severity(state: State) -> u8 {
+    match state {
+        State::Ready => 0,
+        State::Trial => 1,
+        State::Cooling => 2,
+        State::OutOfQuota => 3,
+        State::Dead => 4,
+    }
+}
+
+/// The word for a state.
+pub(super) const fn name(state: State) -> &'static str {
     match state {
         State::Ready => "ready",
         State::Trial => "trial",

@@ -15,13 +15,13 @@ pub struct Journal {
     pub record: RequestRecord,
     started: Instant,
     written: bool,
-    _active: Active,
+    active: Active,
 }
 
 impl Journal {
     /// Begins with what is known at the start.
     pub fn new(record: RequestRecord, started: Instant, active: Active) -> Self {
-        Self { record, started, written: false, _active: active }
+        Self { record, started, written: false, active }
     }
 
     /// A journal that writes nothing, for a request that is written down already.
@@ -45,6 +45,8 @@ impl Journal {
     /// What the answer said that it cost.
     pub fn metered(&mut self, reading: &Reading) {
         self.record.tokens = reading.tokens;
+        self.record.list_cost = reading.list_cost;
+        self.record.balance_cost = reading.balance_cost;
     }
 
     /// Upstream broke off after it had begun.
@@ -67,7 +69,11 @@ impl Journal {
     pub fn finish(&mut self, moment: Instant) {
         if !std::mem::replace(&mut self.written, true) {
             self.record.duration = moment.saturating_duration_since(self.started);
-            std::mem::replace(&mut self.record, RequestRecord::new(Uuid::nil())).log();
+            let record = std::mem::replace(&mut self.record, RequestRecord::new(Uuid::nil()));
+            if record.is_for_service() {
+                self.active.app().recent.add(record.clone());
+            }
+            record.log();
         }
     }
 }

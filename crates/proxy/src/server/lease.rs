@@ -153,6 +153,11 @@ impl Active {
         app.active.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(app))
     }
+
+    /// Where it is active.
+    pub fn app(&self) -> &App {
+        &self.0
+    }
 }
 
 impl Drop for Active {

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use http::{Method, Uri};
 use saros_core::format::Format;
 
+use crate::server::control::Asked;
+
 /// Where a request goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
@@ -26,6 +28,8 @@ pub enum Route {
     Health,
     /// `GET /ready`.
     Ready,
+    /// `/saros/v1/…`.
+    Control(Asked),
     /// Nothing of ours.
     NotFound,
     /// A path that means different things to different readers.
@@ -44,6 +48,9 @@ pub fn route(method: &Method, uri: &Uri) -> Route {
         "/health" if reading => return Route::Health,
         "/ready" if reading => return Route::Ready,
         _ => {}
+    }
+    if let Some(below) = path.strip_prefix("/saros/v1/") {
+        return Route::Control(Asked::of(method, below));
     }
     let below = path.strip_prefix("/zen/go/v1/").or_else(|| path.strip_prefix("/v1/"));
     let Some(below) = below.filter(|below| !below.is_empty()) else { return Route::NotFound };

@@ -114,6 +114,7 @@ fn prepare(
         body_bytes: body.len() as u64,
     };
     journal.record.bytes_in = body.len() as u64;
+    journal.record.session = ask.session;
     journal.record.model.clone_from(&ask.model);
     let out = Outgoing {
         method: parts.method,
@@ -160,6 +161,7 @@ async fn run(app: &Arc<App>, mut work: Box<Work>) -> Response<Out> {
                     "Attempt failed"
                 );
                 work.journal.record.fault = Some(failure.fault.kind);
+                work.journal.record.failed.push((Arc::clone(&key.label), failure.fault.kind));
                 lease.faulted(failure.fault.clone());
                 work.ticket.trail.record(key.id, failure.fault.clone());
                 last = Some(failure);

@@ -15,6 +15,7 @@
 
 mod bodies;
 mod captured;
+mod control;
 mod cors;
 mod endpoints;
 mod fault_day;
@@ -23,6 +24,7 @@ mod guard;
 mod headers;
 mod network;
 mod own_answers;
+mod pages;
 mod records;
 mod relay;
 mod reload;
@@ -34,4 +36,6 @@ mod shutdown;
 mod sockets;
 mod sse;
 mod stage;
+mod state;
 mod turns;
+mod usage;

@@ -148,10 +148,14 @@ impl Stage {
         self.emulator.counters().keys.get(label).map_or(0, |count| count.attempts)
     }
 
-    /// The keys of all requests that reached the service since `index`, in order.
+    /// The keys of all requests that reached the service since `index`, in order; the proxy's own
+    /// questions for usage are none.
     pub(crate) fn tried_since(&self, index: u64) -> String {
         let log = self.emulator.log_since(index);
-        log.iter().map(|entry| entry.key.as_deref().unwrap_or("?")).collect()
+        log.iter()
+            .filter(|entry| !entry.path.ends_with("/usage"))
+            .map(|entry| entry.key.as_deref().unwrap_or("?"))
+            .collect()
     }
 
     /// The index that the next request at the service will have.

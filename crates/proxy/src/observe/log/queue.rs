@@ -32,6 +32,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Something to write.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box for each request would cost more")]
 pub enum Entry {
     /// A finished line.
     Line(String),
@@ -249,7 +250,7 @@ impl Writer {
                     line.end();
                 }
                 if let Some(requests) = &mut self.requests {
-                    requests.add(at, &record);
+                    requests.add(&record);
                 }
             }
         }
