@@ -11,12 +11,15 @@ use std::time::Duration;
 use crate::secret::Secret;
 
 pub mod base;
+pub mod edit;
 pub mod env;
 pub mod envelope;
 mod excerpt;
 pub(crate) mod file;
+pub mod keyring;
 pub mod keys;
 pub mod load;
+pub mod master;
 mod money;
 pub mod options;
 pub mod origins;
@@ -27,6 +30,7 @@ pub mod schema;
 pub mod scraping;
 mod value;
 pub mod watch;
+pub mod write;
 mod yaml;
 
 pub use base::{BaseUrl, Layout, Origin, Scheme};

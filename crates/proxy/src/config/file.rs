@@ -1,8 +1,10 @@
-//! Reading a file that somebody else has named.
+//! Reading a file that somebody else has named, and judging who else can.
 
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
+
+use crate::config::problem::{Problem, Severity};
 
 /// A configuration is a page of text, and a master key a line; more than this, in bytes, is another
 /// file by mistake.
@@ -29,4 +31,21 @@ pub(crate) fn read_at_most(path: &Path, most: u64) -> Result<String, String> {
         return Err(format!("it is larger than {most} bytes"));
     }
     String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
+}
+
+/// A warning about a file that others than its owner can read; `what` is the secret in it.
+#[cfg(unix)]
+pub(crate) fn loose(path: &Path, what: &str) -> Option<Problem> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    (mode & 0o077 != 0).then(|| {
+        let what = format!("{what} in {} can be read by others (mode {mode:04o})", path.display());
+        Problem::new(Severity::Warning, what).hint(format!("chmod 600 {}", path.display()))
+    })
+}
+
+/// Who may read what is another matter here: files in a user's folders are that user's.
+#[cfg(not(unix))]
+pub(crate) fn loose(_: &Path, _: &str) -> Option<Problem> {
+    None
 }

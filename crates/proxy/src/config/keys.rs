@@ -1,6 +1,5 @@
 //! The list of keys: read, decrypted, checked, labelled.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use saros_core::id::KeyId;
@@ -9,9 +8,9 @@ use crate::config::base::BaseUrl;
 use crate::config::env::Env;
 use crate::config::envelope;
 use crate::config::excerpt::Show;
-use crate::config::file;
+use crate::config::master::{self, MASTER_KEY, MASTER_KEY_FILE};
 use crate::config::options::{BALANCE, PLANS, either};
-use crate::config::problem::{Collector, Place, Problem, Severity};
+use crate::config::problem::{Collector, Problem, Severity};
 use crate::config::value::{self, Bad};
 use crate::config::yaml::{Entry, Node, Spot, Value};
 use crate::config::{Balance, Config, KeyConfig, Plan};
@@ -21,11 +20,6 @@ use crate::secret::{Secret, mask};
 const PREFIXES: [&str; 2] = ["sk-", "oc_sk_"];
 /// The shortest key, in characters.
 const MIN_KEY: usize = 20;
-
-/// The variable that holds the master key of encrypted keys.
-pub const MASTER_KEY: &str = "OPENCODE_GO_ENCRYPTION_KEY";
-/// The variable that names a file with the master key.
-pub const MASTER_KEY_FILE: &str = "OPENCODE_GO_ENCRYPTION_KEY_FILE";
 
 /// A key as it was written.
 pub(crate) struct Draft {
@@ -206,8 +200,8 @@ fn decrypt(drafts: &mut [Draft], env: &dyn Env, collector: &mut Collector) {
     for draft in &mut encrypted {
         draft.locked = true;
     }
-    let master = match master_key(env) {
-        Ok(Some(master)) => master,
+    let master = match master::find(env) {
+        Ok(Some((master, _))) => master,
         Ok(None) => {
             let what = format!(
                 "Found {} encrypted API key(s) but {MASTER_KEY} environment variable is not set",
@@ -229,24 +223,6 @@ fn decrypt(drafts: &mut [Draft], env: &dyn Env, collector: &mut Collector) {
             let what =
                 format!("Failed to decrypt API key \"{}\" — check {MASTER_KEY}", draft.label);
             collector.add(Problem::new(Severity::Error, what), draft.spot, Show::Secret);
-        }
-    }
-}
-
-/// The master key of encrypted keys, from the variable or from the file that another one names.
-pub fn master_key(env: &dyn Env) -> Result<Option<Secret>, Box<Problem>> {
-    if let Some(master) = env.filled(MASTER_KEY) {
-        return Ok(Some(Secret::new(master)));
-    }
-    let Some(path) = env.filled(MASTER_KEY_FILE) else { return Ok(None) };
-    match file::read_text(Path::new(&path)) {
-        // Editors and `echo` end a file with a newline that is not part of the key.
-        Ok(text) => Ok(Some(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()))),
-        Err(error) => {
-            let what = format!("the master key cannot be read from {path}: {error}");
-            let mut problem = Problem::new(Severity::Error, what);
-            problem.place = Place::Variable(MASTER_KEY_FILE);
-            Err(Box::new(problem))
         }
     }
 }

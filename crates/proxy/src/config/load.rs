@@ -12,7 +12,7 @@ use crate::config::paths::{CONFIG_FILE, Paths};
 use crate::config::problem::{Collector, LoadError, Place, Problem, Severity, Source};
 use crate::config::value::{self, Bad};
 use crate::config::yaml::{self, Entry, Node, Spot, Value};
-use crate::config::{Config, file, keys, scraping};
+use crate::config::{Config, envelope, file, keys, master, scraping};
 
 /// What was given on the command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -82,6 +82,7 @@ pub fn load(cli: &Overrides, env: &dyn Env, files: Paths) -> Result<Loaded, Load
     if let Some(node) = root.get("scraping") {
         config.scraping = scraping::read(node, &at, env, &mut collector);
     }
+    collector.problems.extend(readable_by_others(&root, collector.source.as_ref(), env));
     if !pending.is_empty() {
         let names: Vec<String> = pending.iter().map(|name| format!("`{name}`")).collect();
         let what = format!("not in effect in this version: {}", names.join(", "));
@@ -222,6 +223,36 @@ fn report(setting: &Setting, bad: Bad, collector: &mut Collector) {
         problem = problem.hint(format!("the default `{}` is used", setting.default));
     }
     collector.add(problem, bad.spot, bad.show);
+}
+
+/// Warnings about secrets that others than their owner can read.
+fn readable_by_others(root: &Node, source: Option<&Source>, env: &dyn Env) -> Vec<Problem> {
+    let (plain, encrypted) = secrets(root);
+    let mut warnings = Vec::new();
+    if plain && let Some(source) = source {
+        warnings.extend(file::loose(&source.path, "the configuration, with secrets,"));
+    }
+    if encrypted {
+        warnings.extend(master::loose_file(env));
+    }
+    warnings
+}
+
+/// Whether a file holds plain secrets, and encrypted ones.
+fn secrets(root: &Node) -> (bool, bool) {
+    let list = |node: Option<&Node>, name: &str| -> Vec<String> {
+        let Some(Value::Seq(items)) = node.map(|node| &node.value) else { return Vec::new() };
+        items.iter().filter_map(|item| Some(item.get(name)?.text()?.to_owned())).collect()
+    };
+    let mut texts = list(root.get("keys"), "key");
+    texts.extend(list(root.get("scraping").and_then(|node| node.get("accounts")), "authCookie"));
+    let encrypted = texts.iter().filter(|text| text.starts_with(envelope::PREFIX)).count();
+    let tokens = match root.get("clientTokens").map(|node| &node.value) {
+        Some(Value::Seq(items)) => !items.is_empty(),
+        Some(_) => true,
+        None => false,
+    };
+    (tokens || encrypted < texts.len(), encrypted > 0)
 }
 
 /// Says so where `keys` is something else than a list: there are none then, or those of the

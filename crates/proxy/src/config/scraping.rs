@@ -11,7 +11,7 @@ use saros_core::id::KeyId;
 use crate::config::env::Env;
 use crate::config::envelope;
 use crate::config::excerpt::Show;
-use crate::config::keys::{MASTER_KEY, master_key};
+use crate::config::master::{self, MASTER_KEY};
 use crate::config::problem::{Collector, Problem, Severity};
 use crate::config::value::{self, Bad};
 use crate::config::yaml::{Node, Spot, Value};
@@ -174,7 +174,7 @@ fn decrypt(
     let count = drafts.iter().filter(|draft| locked(draft)).count();
     if count > 0 {
         // Why it cannot be had is told of the keys already, if they are encrypted too.
-        if let Ok(Some(master)) = master_key(env) {
+        if let Ok(Some((master, _))) = master::find(env) {
             for draft in drafts.iter_mut().filter(|draft| locked(draft)) {
                 let opened = envelope::decrypt(draft.account.cookie.expose(), &master);
                 if let Some(opened) =

@@ -36,7 +36,20 @@ impl World {
     fn yaml(text: &str) -> Self {
         let world = Self::new();
         fs::write(world.path("config/config.yaml"), text).unwrap();
+        world.mode("config/config.yaml", 0o600);
         world
+    }
+
+    /// Who may read a file.
+    #[cfg_attr(not(unix), expect(clippy::unused_self, reason = "there are no modes"))]
+    fn mode(&self, path: &str, mode: u32) {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            fs::set_permissions(self.path(path), fs::Permissions::from_mode(mode)).unwrap();
+        }
+        #[cfg(not(unix))]
+        let _ = (path, mode);
     }
 
     fn var(mut self, name: &'static str, value: &'static str) -> Self {

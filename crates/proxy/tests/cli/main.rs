@@ -7,9 +7,10 @@
     reason = "helpers of tests: a failure here is a failed test"
 )]
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -36,6 +37,7 @@ impl User {
         let folder = user.path(".config/saros");
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("config.yaml"), text).unwrap();
+        fs::set_permissions(folder.join("config.yaml"), Permissions::from_mode(0o600)).unwrap();
         user
     }
 

@@ -161,3 +161,42 @@ fn no_rendering_of_any_problem_shows_a_secret() {
         }
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn secrets_that_others_can_read_are_warned_about_with_the_fix() {
+    let plain = "keys: [{label: a, key: sk-aaaaaaaaaaaaaaaaaaaaAAAA}]";
+    for (text, mode, warned) in [
+        (plain, 0o600, false),
+        (plain, 0o644, true),
+        (plain, 0o640, true),
+        ("clientTokens: [0123456789abcdef]", 0o644, true),
+        ("scraping: {accounts: [{workspaceId: wrk_1, authCookie: x}]}", 0o644, true),
+        ("port: 1", 0o644, false),
+        ("keys: []", 0o666, false),
+    ] {
+        let world = World::yaml(text);
+        world.mode("config/config.yaml", mode);
+        let complaints = world.complaints();
+        let path = world.path("config/config.yaml");
+        let expected = format!(
+            "the configuration, with secrets, in {0} can be read by others (mode {mode:04o}); chmod 600 {0}",
+            path.display()
+        );
+        let folder = format!("{}/", world.path("config").display());
+        let expected = expected.replace(&folder, "");
+        assert_eq!(complaints.contains(&expected), warned, "{text}: {complaints:?}");
+    }
+    // Encrypted keys may be read; what opens them may not.
+    let mut world = encrypted();
+    world.mode("config/config.yaml", 0o644);
+    let file = world.path("master");
+    fs::write(&file, "correct horse battery staple").unwrap();
+    world.mode("master", 0o644);
+    let file: &'static str = Box::leak(file.to_str().unwrap().to_owned().into_boxed_str());
+    world = world.var("OPENCODE_GO_ENCRYPTION_KEY_FILE", file);
+    let complaints = world.complaints();
+    assert_eq!(complaints.len(), 1, "{complaints:?}");
+    assert!(complaints[0].contains("the master key in"), "{complaints:?}");
+    assert!(complaints[0].ends_with(&format!("chmod 600 {file}")), "{complaints:?}");
+}

@@ -137,6 +137,7 @@ fn encrypted_keys() {
     let mut world = encrypted();
     let file = world.path("master");
     fs::write(&file, format!("{MASTER}\n")).unwrap();
+    world.mode("master", 0o600);
     let file: &'static str = Box::leak(file.to_str().unwrap().to_owned().into_boxed_str());
     world = world.var("OPENCODE_GO_ENCRYPTION_KEY_FILE", file);
     assert_eq!(keys(&world), [DECRYPTED]);

@@ -1,7 +1,7 @@
 //! The section `scraping`.
 
 use super::*;
-use crate::config::keys::MASTER_KEY;
+use crate::config::master::MASTER_KEY;
 
 /// What Node encrypted with [`MASTER`] (see `envelope`); decrypted it is a text that a cookie may be.
 const LOCKED: &str = "enc:scrypt:3JDPB96QfMxkY2zt2zjlUg==:1XnxZdbjZprNDgdc:cytYa4tdaxjXfYzfK7hRkDdZ3Sf/WjRHpOj8AanEPj0OMmwUdUJL:pRBvPVbggbQQlX2ygk2sXw==";
