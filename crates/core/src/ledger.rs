@@ -19,20 +19,25 @@ mod scale;
 pub use belief::Belief;
 pub use image::{LedgerImage, MultiplierImage, SeenImage, WindowImage};
 
-use belief::Gauge;
+use belief::{Gauge, Taken};
 use multipliers::{Change, Multipliers};
 use recent::{Entry, Recent, SLACK};
 use scale::{Lesson, Scale};
 
 /// What others used lately counts on for so many hours.
-const FOREIGN_MEMORY: f64 = 0.5;
+const FOREIGN_MEMORY: f64 = 0.25;
 /// The belief's upper end grows by so many times the mean of what others used lately.
 const FOREIGN_MARGIN: f64 = 2.0;
+
+/// Quota-dollars that others may use between two reports without a trace.
+const UNSEEN: f64 = 0.01;
 
 /// Another explanation must be better by this much, in the unit of a logarithm.
 const BETTER: f64 = 0.1;
 /// Points of usage without which no explanation is looked for.
 const POINTS: f64 = 3.0;
+/// Points without which what is published of a single model is not doubted.
+const MANY_POINTS: f64 = 8.0;
 /// Steps between two looks for another explanation.
 const PATIENCE: u32 = 3;
 
@@ -191,6 +196,7 @@ impl Ledger {
         let (sent, received) = (report.sent, report.received.max(report.sent));
         let before = self.reported().map(|(at, _)| at);
         let snapshot = self.scale.snapshot(self.recent.iter(), sent, received);
+        let mut over = None;
         for (window, reading) in Window::ALL.into_iter().zip(report.windows) {
             let Some(reading) = reading else { continue };
             let rates = self.rates(window);
@@ -200,11 +206,12 @@ impl Ledger {
             let asked = (sent, received, report.source);
             let Some(taken) = gauge.report(window, reading, asked, &rates, since) else { continue };
             learned.fresh = true;
+            over = over.max(gauge.over);
             if taken.foreign > 0.0 {
                 let dollars = taken.foreign / rates.high;
                 learned.foreign = learned.foreign.max(dollars);
-                self.others_used(window, taken.foreign, before, received);
             }
+            self.others_used(window, &taken, before, received);
             if !taken.same {
                 self.scale.begin(window, None);
             }
@@ -212,21 +219,32 @@ impl Ledger {
             let lesson = self.scale.report(window, reading.percent.min(100), &snapshot, &weights);
             learned.revised |= self.reflect(window, lesson);
         }
+        for (gauge, rates) in self.gauges.iter_mut().zip(&self.scale.rates) {
+            // Whoever uses one window uses all.
+            gauge.over = gauge.over.max(over);
+            if learned.fresh {
+                gauge.own.high += UNSEEN * rates.best;
+            }
+        }
         self.schedule();
         learned
     }
 
+    /// Once others were seen, whatever more than expected is reported is likely theirs.
     fn others_used(
         &mut self,
         window: Window,
-        percent: f64,
+        taken: &Taken,
         before: Option<Millis>,
         received: Millis,
     ) {
         let Some(foreign) = self.foreign.get_mut(window.index()) else { return };
-        // What came in a long silence says little about the next minutes.
-        let span = before.map_or(0, |before| received.since(before)).max(MINUTE);
-        foreign.rate += percent / hours(span).max(FOREIGN_MEMORY);
+        if taken.surprise || foreign.rate > 0.0 {
+            // What came in a long silence says little about the next minutes.
+            let span = before.map_or(0, |before| received.since(before));
+            let memory = hours(span).max(FOREIGN_MEMORY);
+            foreign.rate = (foreign.rate + taken.likely / memory).max(0.0);
+        }
     }
 
     /// Draws conclusions from a step: other multipliers, or another ratio.
@@ -264,6 +282,9 @@ impl Ledger {
         let limit = if present.sound { strain - BETTER } else { f64::INFINITY };
         let mut best: Option<(f64, Change)> = None;
         for change in self.multipliers.changes() {
+            if self.multipliers.doubts(change) && (present.sound || present.points < MANY_POINTS) {
+                continue;
+            }
             let other = self.multipliers.with(change);
             let fit = self.scale.fit(&other.weights());
             let strain = fit.distance + other.strain();

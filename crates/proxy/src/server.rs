@@ -28,6 +28,7 @@ mod batch;
 pub mod conclude;
 pub mod control;
 pub mod cors;
+pub mod ear;
 pub mod guard;
 pub mod health;
 pub mod ids;

@@ -133,8 +133,8 @@ pub(crate) fn items(array: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Strings up to this length are looked through byte by byte.
-const SHORT: usize = 16;
+/// So many times eight bytes are looked at before a search with vectors begins.
+const WORDS: usize = 3;
 
 /// What a raw value holds between its quotes, if it is a string.
 pub(crate) fn unquoted(value: &[u8]) -> Option<&[u8]> {
@@ -144,28 +144,33 @@ pub(crate) fn unquoted(value: &[u8]) -> Option<&[u8]> {
 /// From behind the opening quote to the closing one. Only quotes stop the search: escapes are
 /// recognised backwards, so that text full of `\n` is skipped at full speed.
 pub(crate) fn string_length(inside: &[u8]) -> Option<usize> {
-    // Keys and words are over before a search with vectors has begun.
-    let short = inside.get(..SHORT).unwrap_or(inside);
-    let stop = short.iter().position(|byte| matches!(byte, b'"' | b'\\'));
-    if let Some(at) = stop
-        && short.get(at) == Some(&b'"')
-    {
-        return Some(at);
+    let mut quote = first_quote(inside)?;
+    while ends_in_escape(inside.get(..quote)?) {
+        // Where one escaped quote stands, others are near: JSON or code within the string.
+        let mut from = quote + 1;
+        from += escaped_length(inside, from);
+        quote = from + memchr(b'"', inside.get(from..)?)?;
     }
-    long_string_length(inside, stop.unwrap_or(short.len()))
+    Some(quote)
 }
 
-/// The same for a string in whose first `from` bytes there is no quote.
-fn long_string_length(inside: &[u8], mut from: usize) -> Option<usize> {
-    loop {
-        let quote = from + memchr(b'"', inside.get(from..)?)?;
-        if !ends_in_escape(inside.get(..quote)?) {
-            return Some(quote);
+/// Where the first quote is. Most strings are keys and words, and over before a search with vectors
+/// has begun; so the first few bytes are looked at eight at a time.
+fn first_quote(text: &[u8]) -> Option<usize> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let words = text.as_chunks::<8>().0;
+    let words = words.get(..WORDS).unwrap_or(words);
+    for (index, word) in words.iter().enumerate() {
+        // A quote becomes zero, and only below a zero byte does the subtraction borrow; so the
+        // lowest bit found is right.
+        let word = u64::from_le_bytes(*word) ^ (EACH * u64::from(b'"'));
+        let found = word.wrapping_sub(EACH) & !word & (EACH << 7);
+        if found != 0 {
+            return Some(8 * index + found.trailing_zeros() as usize / 8);
         }
-        // Where one escaped quote stands, others are near: JSON or code within the string.
-        from = quote + 1;
-        from += escaped_length(inside, from);
     }
+    let from = 8 * words.len();
+    Some(from + memchr(b'"', text.get(from..)?)?)
 }
 
 /// The backslash at the end of `text`, if there is one, escapes what follows.
@@ -208,7 +213,7 @@ fn container_length(text: &[u8]) -> Option<usize> {
 }
 
 /// Behind the bracket that closes the `depth`-th open one.
-fn close(text: &[u8], mut depth: usize) -> Option<usize> {
+pub(crate) fn close(text: &[u8], mut depth: usize) -> Option<usize> {
     let mut at = 0;
     while depth > 0 {
         at += 1;

@@ -86,26 +86,30 @@ impl Tap {
         self.complete
     }
 
-    /// Steps over punctuation, numbers and words, up to the next string or the end.
+    /// Steps over punctuation, numbers, words and whatever is nested, up to the next key or the end.
     fn structure(&mut self, rest: &[u8]) -> usize {
-        for (at, byte) in rest.iter().enumerate() {
-            // Most bytes are none of these, which one test tells.
-            if !matches!(byte, b'"' | b'{' | b'[' | b'}' | b']' | b',' | b':') {
-                continue;
-            }
+        let mut at = 0;
+        while let Some(byte) = rest.get(at) {
+            let behind = at + 1;
             match byte {
-                b'"' => {
-                    self.place = Place::Text;
-                    if self.expect_key {
-                        self.key.clear();
+                b'"' => match self.inside(rest, behind, json::string_length) {
+                    Some(length) => at = behind + length,
+                    None => {
+                        self.place = Place::Text;
+                        if self.expect_key {
+                            self.key.clear();
+                        }
+                        self.keep(rest.get(..behind).unwrap_or_default());
+                        return behind;
                     }
-                    self.keep(rest.get(..=at).unwrap_or_default());
-                    return at + 1;
-                }
-                b'{' | b'[' => {
-                    self.depth += 1;
-                    self.expect_key = self.depth == 1;
-                }
+                },
+                b'{' | b'[' => match self.inside(rest, behind, |inside| json::close(inside, 1)) {
+                    Some(length) => at = behind + length - 1,
+                    None => {
+                        self.depth += 1;
+                        self.expect_key = self.depth == 1;
+                    }
+                },
                 b'}' | b']' => {
                     if self.depth == 1 {
                         self.keep(rest.get(..at).unwrap_or_default());
@@ -114,24 +118,36 @@ impl Tap {
                     self.depth = self.depth.saturating_sub(1);
                     if self.depth == 0 {
                         self.complete = true;
-                        return at + 1;
+                        return behind;
                     }
                 }
                 b',' if self.depth == 1 => {
                     self.keep(rest.get(..at).unwrap_or_default());
                     self.end_member();
                     self.expect_key = true;
-                    return at + 1;
+                    return behind;
                 }
                 b':' if self.depth == 1 => {
                     self.begin_member();
-                    return at + 1;
+                    return behind;
                 }
                 _ => {}
             }
+            at += 1;
         }
         self.keep(rest);
         rest.len()
+    }
+
+    /// How far a value within the outermost object goes on behind `from`, if all of it is there and
+    /// it is no key: then it can be stepped over at once.
+    fn inside(
+        &self,
+        rest: &[u8],
+        from: usize,
+        length: impl FnOnce(&[u8]) -> Option<usize>,
+    ) -> Option<usize> {
+        if self.depth == 1 && !self.expect_key { length(rest.get(from..)?) } else { None }
     }
 
     /// Steps over the text of a string, up to its end or the end of what came.

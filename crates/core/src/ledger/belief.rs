@@ -17,6 +17,9 @@ const PAGE_AFTER: i64 = MINUTE;
 /// A report of a hundred says "at least": the belief then reaches so much further.
 const OVER: f64 = 1.0;
 
+/// For so long after reports and our sums contradicted each other, reports alone count.
+const DOUBT: i64 = WEEK;
+
 const WEEK: i64 = 7 * DAY;
 
 /// What is believed of one window now.
@@ -49,8 +52,12 @@ pub(super) struct Seen {
 pub(super) struct Taken {
     /// The window is the one that was known before, so that what it counts goes on.
     pub(super) same: bool,
-    /// Percent that somebody else used, at least.
+    /// Percent that somebody else used until the report before, at least.
     pub(super) foreign: f64,
+    /// Percent that somebody else used until this report, if it was somebody: likely.
+    pub(super) likely: f64,
+    /// It must have been somebody, or something of ours that is still to be settled.
+    pub(super) surprise: bool,
 }
 
 /// Percent, at least and at most.
@@ -76,6 +83,7 @@ impl Span {
 /// one: a request that ended before the report but is settled after it (a slow client) is in the
 /// report already, but not in what was known.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing of its own")]
 pub(super) struct Gauge {
     /// What was known without the last report, and was settled since.
     pub(super) own: Span,
@@ -85,6 +93,11 @@ pub(super) struct Gauge {
     pub(super) now: Span,
     /// When the report before the last was here: it may know what ended before.
     pub(super) before: Option<Millis>,
+    /// Until then, use by others is expected, so that nothing but reports bounds it from above.
+    pub(super) over: Option<Millis>,
+    /// Until then, our own sums were found too high, so that nothing but reports bounds it from
+    /// below.
+    pub(super) under: Option<Millis>,
     pub(super) reported: bool,
     pub(super) limited: bool,
     /// When it was last found exhausted by a request: older reports do not know.
@@ -93,6 +106,8 @@ pub(super) struct Gauge {
     pub(super) resets: Option<Millis>,
     /// Upstream or the calendar said so; else it was opened by one of our own requests.
     pub(super) certain: bool,
+    /// `resets` was given as a span from now, so it moves along when the clock is set.
+    pub(super) relative: bool,
     /// A five-hour window that a request opened which may not have been charged ends then.
     pub(super) maybe: Option<Millis>,
     /// When it began; what ended before belongs to another.
@@ -140,6 +155,7 @@ impl Gauge {
         let high = if vague { self.now.high } else { 0.0 };
         self.hold(Span { low: 0.0, high });
         self.limited = false;
+        self.relative = false;
         self.maybe = None;
         (self.start, self.resets, self.certain) = (Some(end), None, false);
         if window == Window::Weekly {
@@ -243,20 +259,40 @@ impl Gauge {
         let low = f64::from(percent) + since.low * rates.low;
         let high = if percent >= 100 { f64::INFINITY } else { f64::from(percent) + 1.0 };
         let said = Span { low, high: high + since.high * rates.high };
-        let foreign = if same { self.excess() } else { 0.0 };
+        let known = self.now;
+        let foreign = if same { self.excess(received) } else { 0.0 };
         self.own = if same { self.now } else { Span::ANYTHING };
+        if self.over.is_some_and(|until| received < until) {
+            self.own.high = f64::INFINITY;
+        }
+        if self.under.is_some_and(|until| received < until) {
+            self.own.low = 0.0;
+        }
         (self.said, self.reported) = (Some(said), true);
+        let high = if said.high.is_finite() { said.high } else { said.low };
+        let likely = f64::midpoint(said.low, high) - f64::midpoint(known.low, known.high);
+        let likely = if same && known.high.is_finite() { likely } else { 0.0 };
+        let surprise = same && said.low > known.high;
         self.combine();
         if window == Window::FiveHour && self.resets.is_none() && self.maybe.is_none() {
             self.start = None;
         }
-        Some(Taken { same, foreign })
+        Some(Taken { same, foreign, likely, surprise })
     }
 
     /// By how many percent the last report exceeds what else is known, with what was settled late:
-    /// others' use, at least.
-    fn excess(&self) -> f64 {
-        self.said.map_or(0.0, |said| (said.low - self.own.high).max(0.0))
+    /// others' use, at least. Whoever was wrong once is believed less for a week: what is used
+    /// between two integers cannot be seen.
+    fn excess(&mut self, now: Millis) -> f64 {
+        let Some(said) = self.said else { return 0.0 };
+        let excess = (said.low - self.own.high).max(0.0);
+        if excess > 0.0 {
+            self.over = Some(now.plus(DOUBT));
+        }
+        if self.own.low > said.high {
+            self.under = Some(now.plus(DOUBT));
+        }
+        excess
     }
 
     /// Believes what was known and what was said together, else what was said.
@@ -315,7 +351,7 @@ impl Gauge {
         if !(jitter && self.certain) {
             self.resets = Some(end);
         }
-        self.certain = true;
+        (self.certain, self.relative) = (true, false);
         self.maybe = None;
         self.start = begun;
         Some(same)
@@ -346,6 +382,7 @@ impl Gauge {
         let until = rounded(until);
         if self.resets.is_none_or(|end| end.since(until).abs() > SAME) {
             (self.resets, self.certain, self.maybe) = (Some(until), true, None);
+            self.relative = true;
             if window == Window::FiveHour {
                 self.start = Some(until.plus(-FIVE_HOURS));
             }
@@ -355,12 +392,14 @@ impl Gauge {
     /// The clock was moved. What upstream and the calendar say stays true.
     pub(super) fn shift(&mut self, span: i64) {
         let move_it = |at: &mut Option<Millis>| *at = at.map(|at| at.plus(span));
-        if !self.certain {
+        if self.relative || !self.certain {
             move_it(&mut self.resets);
         }
         move_it(&mut self.maybe);
         move_it(&mut self.refused);
         move_it(&mut self.before);
+        move_it(&mut self.over);
+        move_it(&mut self.under);
         if let Some(last) = &mut self.last {
             last.sent = last.sent.plus(span);
             last.received = last.received.plus(span);

@@ -49,6 +49,10 @@ pub struct WindowImage {
     pub maybe: Option<i64>,
     /// When it began.
     pub start: Option<i64>,
+    /// Until then, use by others is expected.
+    pub over: Option<i64>,
+    /// Until then, our own sums are not trusted as a lower bound.
+    pub under: Option<i64>,
     /// The last report of it.
     pub last: Option<SeenImage>,
 }
@@ -98,6 +102,8 @@ impl From<&Gauge> for WindowImage {
             certain: gauge.certain,
             maybe: raw(gauge.maybe),
             start: raw(gauge.start),
+            over: raw(gauge.over),
+            under: raw(gauge.under),
             last: gauge.last.map(|seen| SeenImage {
                 percent: seen.percent,
                 sent: seen.sent.0,
@@ -120,11 +126,14 @@ impl From<WindowImage> for Gauge {
             said: None,
             now: span,
             before: None,
+            over: image.over.map(Millis),
+            under: image.under.map(Millis),
             reported: image.reported,
             limited: image.limited,
             refused: image.refused.map(Millis),
             resets: image.resets.map(Millis),
             certain: image.certain,
+            relative: false,
             maybe: image.maybe.map(Millis),
             start: image.start.map(Millis),
             last: image.last.map(|seen| Seen {

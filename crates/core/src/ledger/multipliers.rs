@@ -106,6 +106,17 @@ impl Multipliers {
         std::array::from_fn(|slot| self.weight(slot))
     }
 
+    /// Would the change go against what is published of a single model? While one ratio explains
+    /// everything, that needs no doubt.
+    pub(super) fn doubts(&self, change: Change) -> bool {
+        match change {
+            Change::Plan(_) | Change::Factor(_, None) => false,
+            Change::Factor(slot, _) => {
+                self.slots.get(slot).is_some_and(|slot| slot.known(self.plan))
+            }
+        }
+    }
+
     /// What a change would make of it.
     pub(super) fn with(&self, change: Change) -> Self {
         let mut other = self.clone();

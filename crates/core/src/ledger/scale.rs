@@ -57,9 +57,11 @@ impl Range {
         (self.lo <= self.hi * WIDEN * WIDEN).then_some(Self { lo: middle, hi: middle })
     }
 
-    /// The published ratio while nothing speaks against it, else the middle.
+    /// The published ratio while that lies in the middle half, else what is nearest to it there.
     fn best(self) -> f64 {
-        if self.lo <= WIDEN && self.hi >= 1.0 / WIDEN { 1.0 } else { (self.lo * self.hi).sqrt() }
+        let (lo, hi) = (self.lo.ln(), self.hi.ln());
+        let quarter = (hi - lo) / 4.0;
+        0.0_f64.min(hi - quarter).max(lo + quarter).exp()
     }
 }
 

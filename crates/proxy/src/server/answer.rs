@@ -11,7 +11,6 @@ use std::task::Poll;
 
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, UPGRADE};
 use http::{Method, Request, Response, StatusCode, request};
-use hyper::body::Incoming;
 use saros_core::format::Format;
 use saros_wire::reply::Kind;
 use tokio::time::Instant;
@@ -19,6 +18,7 @@ use tokio::time::Instant;
 use crate::observe::record::RequestRecord;
 use crate::server::app::App;
 use crate::server::control::Asked;
+use crate::server::ear::Arriving;
 use crate::server::guard::{self, Denied};
 use crate::server::journal::Journal;
 use crate::server::lease::Active;
@@ -34,7 +34,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-proxy-request-id");
 pub fn answer(
     app: Arc<App>,
     peer: IpAddr,
-    request: Request<Incoming>,
+    request: Request<Arriving>,
 ) -> impl Future<Output = Result<Response<Out>, Infallible>> {
     // The first request after a sleep must not meet the connections from before it.
     let moment = Instant::now();

@@ -5,9 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Context;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
+use http::{Request, Version};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -19,6 +21,7 @@ use tokio::sync::futures::OwnedNotified;
 use crate::runtime::Tasks;
 use crate::server::answer::answer;
 use crate::server::app::App;
+use crate::server::ear::{Arriving, Ear};
 use crate::socket::Socket;
 
 /// Connections at once; more wait in the kernel's queue.
@@ -79,8 +82,13 @@ where
     let peer: IpAddr = peer.ip();
     async move {
         let asked = AtomicBool::new(false);
-        let service = service_fn(|request| {
+        let ear = Arc::new(Ear::default());
+        let waker = Waker::from(Arc::clone(&ear));
+        let service = service_fn(|request: Request<Incoming>| {
             asked.store(true, Ordering::Relaxed);
+            let alone = request.version() < Version::HTTP_2;
+            let ear = alone.then(|| Arc::clone(&ear));
+            let request = request.map(|body| Arriving { body, ear });
             // Boxed, so that an idle or streaming connection does not hold a request's whole state.
             Box::pin(answer(Arc::clone(&app), peer, request))
         });
@@ -107,7 +115,8 @@ where
                         connection.as_mut().graceful_shutdown();
                     }
                 }
-                connection.as_mut().poll(cx)
+                ear.serves(cx.waker());
+                connection.as_mut().poll(&mut Context::from_waker(&waker))
             })
             .await,
         );

@@ -8,8 +8,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http_body::Body;
 use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
+
+use crate::server::ear::Arriving;
 
 /// What all held request bodies may take together (ARCHITECTURE.md, "Bodies").
 pub const HELD_AT_MOST: usize = 256 << 20;
@@ -41,7 +43,7 @@ pub enum Refused {
 /// Reads the whole body. The declared length is checked before the first byte is asked for, so a
 /// client that waits for `100 Continue` is refused without sending anything.
 pub async fn receive(
-    mut body: Incoming,
+    mut body: Arriving,
     limit: u64,
     idle: Duration,
     memory: &Arc<Memory>,

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderValue, Response, StatusCode, Version, request, response};
-use hyper::body::Incoming;
 use saros_core::fault::{Fault, FaultKind, Rotation, Scope};
 use saros_core::meter::Tokens;
 use saros_core::pool::{Admission, Ask, Grant, Refusal};
@@ -18,6 +17,7 @@ use crate::catalogue;
 use crate::server::app::App;
 use crate::server::attempt::{self, Attempted, Failure, Outgoing};
 use crate::server::conclude::{self, conclude};
+use crate::server::ear::Arriving;
 use crate::server::guard;
 use crate::server::journal::Journal;
 use crate::server::lease::{Lease, Ticket};
@@ -56,7 +56,7 @@ const READ_HERE: usize = 1 << 20;
 pub async fn proxied(
     app: &Arc<App>,
     call: Box<Call>,
-    body: Incoming,
+    body: Arriving,
     below_v1: Cow<'static, str>,
 ) -> Response<Out> {
     let format = call.journal.record.format;

@@ -151,11 +151,13 @@ impl Connections {
         stream
     }
 
-    /// Puts an HTTP/1.1 connection back whose answer was read to its end.
+    /// Puts an HTTP/1.1 connection back whose answer was read to its end. Whether it is still open
+    /// shows when it is taken.
     pub(crate) fn keep(&self, mut connection: Box<H1>) {
-        if !connection.is_usable() {
+        if connection.ended {
             return;
         }
+        connection.gate.rest();
         let mut shelf = self.shelf();
         if connection.generation == shelf.generation && shelf.idle.len() < H1_KEPT {
             connection.idle_since = shelf.round;

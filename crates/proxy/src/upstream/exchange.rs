@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::CONNECTION;
 use http::{Request, Response};
 use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
@@ -193,10 +194,11 @@ impl Future for Sending {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(sent) => {
                         let home = Arc::clone(home);
+                        let spoilt = sent.as_ref().is_ok_and(ends_connection);
                         let link = connection.take().map_or(Link::Done, |connection| Link::Http1 {
                             connection,
                             home,
-                            spoilt: false,
+                            spoilt,
                         });
                         (sent, link)
                     }
@@ -225,6 +227,13 @@ impl Future for Sending {
             }
         })
     }
+}
+
+/// The server will close the connection behind this answer (RFC 9112 §9.3).
+fn ends_connection(answer: &Response<Incoming>) -> bool {
+    answer.headers().get(CONNECTION).is_some_and(|value| {
+        value.as_bytes().windows(5).any(|word| word.eq_ignore_ascii_case(b"close"))
+    })
 }
 
 /// `REFUSED_STREAM`, or above a GOAWAY's last stream: the server says that it did nothing

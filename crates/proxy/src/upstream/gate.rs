@@ -43,12 +43,7 @@ impl Gate {
         waker: &Waker,
         mut poll: impl FnMut(&mut Context<'_>) -> Option<T>,
     ) -> Option<T> {
-        {
-            let mut task = self.shared.task.lock().unwrap_or_else(PoisonError::into_inner);
-            if !task.will_wake(waker) {
-                task.clone_from(waker);
-            }
-        }
+        self.serves(waker);
         self.shared.polling.store(true, Ordering::Release);
         let mut inner = Context::from_waker(&self.waker);
         let mut found = None;
@@ -64,6 +59,18 @@ impl Gate {
             waker.wake_by_ref();
         }
         found
+    }
+
+    /// Nobody waits any more: the last task is not kept in memory for the sake of its waker.
+    pub(crate) fn rest(&self) {
+        self.serves(Waker::noop());
+    }
+
+    fn serves(&self, waker: &Waker) {
+        let mut task = self.shared.task.lock().unwrap_or_else(PoisonError::into_inner);
+        if !task.will_wake(waker) {
+            task.clone_from(waker);
+        }
     }
 }
 
