@@ -96,7 +96,8 @@ pub async fn keep_house(app: &Arc<App>) {
     tokio::join!(tick(app), poll::obey(app), pages::read(app), save(app));
 }
 
-async fn tick(app: &Arc<App>) {
+/// Lets the pool do what is due, and watches the clock. Never ends.
+pub async fn tick(app: &Arc<App>) {
     let mut rounds = tokio::time::interval(ROUND);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -107,7 +108,8 @@ async fn tick(app: &Arc<App>) {
     }
 }
 
-async fn save(app: &Arc<App>) {
+/// Saves what has changed, once a second at most. Never ends.
+pub async fn save(app: &Arc<App>) {
     loop {
         app.state.changed().await;
         app.save();

@@ -91,7 +91,7 @@ mod tests {
         let timers = Timers::default();
         // Comes back unused, armed for the tenth second.
         let mut timer = timers.at(Instant::now() + Duration::from_secs(10));
-        poll_fn(|cx| Poll::Ready(assert!(timer.poll(cx).is_pending()))).await;
+        assert!(poll_fn(|cx| Poll::Ready(timer.poll(cx).is_pending())).await);
         drop(timer);
         assert_eq!(timers.kept().len(), 1);
         check(&timers, 3).await;

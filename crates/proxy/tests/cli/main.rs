@@ -22,6 +22,8 @@ mod stopping;
 mod token;
 mod tunnel;
 
+mod state;
+
 const KEY: &str = "sk-aaaaaaaaaaaaaaaaaaaaaaaaaaaaAAAA";
 
 /// A user without anything but a home folder.

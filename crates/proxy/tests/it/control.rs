@@ -225,7 +225,7 @@ async fn reload_tells_what_came_of_it() {
                 config: config.clone(),
                 warnings: Vec::new(),
                 source: None,
-                places: Default::default(),
+                places: Vec::new(),
             })
         });
         let app = Arc::clone(&stage.app);

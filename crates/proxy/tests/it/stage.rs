@@ -19,7 +19,7 @@ use saros_proxy::config::{BaseUrl, Config, KeyConfig};
 use saros_proxy::runtime::Tasks;
 use saros_proxy::secret::Secret;
 use saros_proxy::server::app::App;
-use saros_proxy::server::{keep_house, listen};
+use saros_proxy::server::{self, listen, pages, poll};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
@@ -76,8 +76,19 @@ impl Stage {
         let wall = Clock::new(move || Millis(clock.now_ms() + offset.load(Ordering::Relaxed)));
         let app = App::new(config, wall, network.dialler(), Tasks::default());
         let keeper = Arc::clone(&app);
-        tokio::spawn(async move { keep_house(&keeper).await });
+        tokio::spawn(async move {
+            tokio::join!(server::tick(&keeper), pages::read(&keeper), server::save(&keeper));
+        });
         Self { emulator, app, network, ahead }
+    }
+
+    /// From now on the pool's questions to the usage API are asked. Without this none is answered,
+    /// so nothing is known of quota, and connections and logs hold nothing but the test's own
+    /// requests.
+    pub(crate) fn informed(self) -> Self {
+        let asker = Arc::clone(&self.app);
+        tokio::spawn(async move { poll::obey(&asker).await });
+        self
     }
 
     /// The proxy's end of a new connection is served; the client's end is returned.
@@ -148,14 +159,10 @@ impl Stage {
         self.emulator.counters().keys.get(label).map_or(0, |count| count.attempts)
     }
 
-    /// The keys of all requests that reached the service since `index`, in order; the proxy's own
-    /// questions for usage are none.
+    /// The keys of all requests that reached the service since `index`, in order.
     pub(crate) fn tried_since(&self, index: u64) -> String {
         let log = self.emulator.log_since(index);
-        log.iter()
-            .filter(|entry| !entry.path.ends_with("/usage"))
-            .map(|entry| entry.key.as_deref().unwrap_or("?"))
-            .collect()
+        log.iter().map(|entry| entry.key.as_deref().unwrap_or("?")).collect()
     }
 
     /// The index that the next request at the service will have.
