@@ -188,7 +188,10 @@ mod tests {
                     };
                     let cost = prices.list_cost(id, &ours, saros_core::time::Millis(at));
                     let expected = model.price.list_cost(&theirs, at).to_dollars();
-                    assert!(cost.is_some_and(|cost| (cost - expected).abs() < 1e-6), "{id} {cost:?}");
+                    assert!(
+                        cost.is_some_and(|cost| (cost - expected).abs() < 1e-6),
+                        "{id} {cost:?}"
+                    );
                 }
                 let monthly = prices.get(id).map_or([None; 2], |price| price.monthly);
                 let expected = [model.go_monthly, model.plus_monthly];

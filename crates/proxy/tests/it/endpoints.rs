@@ -19,6 +19,12 @@ async fn health_has_the_fields_that_scripts_read() {
     let health = stage.health().await;
     let uptime = health["uptime"].as_f64().unwrap();
     assert!((90.0..91.0).contains(&uptime), "{uptime}");
+    let window = |percent: Value, limited: bool, resets_at: Value| {
+        json!({ "percent": percent, "limited": limited, "resetsAt": resets_at,
+                "burnPerHour": 0.0, "forecast": null, "forfeits": null })
+    };
+    let unknown = window(Value::Null, false, Value::Null);
+    let full = window(json!([100.0, 100.0]), true, json!("2026-11-19T12:09:50.000Z"));
     let expected = json!({
         "status": "ok",
         "version": env!("CARGO_PKG_VERSION"),
@@ -35,7 +41,8 @@ async fn health_has_the_fields_that_scripts_read() {
             { "label": "a", "state": "dead", "why": "key-refused", "inFlight": 0,
               "cooldownSeconds": 600, "lastFault": "key-refused", "usage": null },
             { "label": "b", "state": "outOfQuota", "why": "quota", "inFlight": 0,
-              "cooldownSeconds": 500, "lastFault": "quota", "usage": null },
+              "cooldownSeconds": 500, "lastFault": "quota",
+              "usage": { "fiveHour": unknown, "weekly": full, "monthly": unknown } },
             { "label": "c", "state": "ready", "why": null, "inFlight": 1,
               "cooldownSeconds": 0, "lastFault": null, "usage": null },
         ],
