@@ -7,7 +7,7 @@
 use crate::cost::{Charge, Cost};
 use crate::price::Plan;
 use crate::report::{Report, Source};
-use crate::time::{MINUTE, Millis, SECOND};
+use crate::time::{Millis, SECOND};
 use crate::window::{PerWindow, Window};
 
 mod belief;

@@ -248,7 +248,7 @@ impl Gauge {
             && percent == 0
             && end.is_none_or(|end| end >= received.plus(FIVE_HOURS - SAME));
         let end = end.filter(|_| !idle);
-        let same = self.identify(window, idle, end, sent)?;
+        let same = self.identify(window, idle, end, sent)? && self.reported;
         let seen = Seen { percent, sent, received, source };
         self.before = self.last.replace(seen).map(|last| last.received);
         let limited = reading.limited || percent >= 100;
@@ -261,7 +261,9 @@ impl Gauge {
         let said = Span { low, high: high + since.high * rates.high };
         let known = self.now;
         let foreign = if same { self.excess(received) } else { 0.0 };
-        self.own = if same { self.now } else { Span::ANYTHING };
+        // Refused a moment ago and open now: something was given back.
+        let open_again = percent < 100 && known.low >= 100.0;
+        self.own = if same && !open_again { known } else { Span::ANYTHING };
         if self.over.is_some_and(|until| received < until) {
             self.own.high = f64::INFINITY;
         }

@@ -548,9 +548,10 @@ impl Learner {
         if !std::mem::take(&mut self.fresh) {
             return Lesson::Nothing;
         }
-        let idle = self.ring.last().is_some_and(|newest| {
-            newest.after.high(weights) - newest.before.high(weights) < 1e-9
-        });
+        let idle = self
+            .ring
+            .last()
+            .is_some_and(|newest| newest.after.high(weights) - newest.before.high(weights) < 1e-9);
         if idle {
             // Somebody else's use: ours was none.
             self.clean = self.ring.len().saturating_sub(1);

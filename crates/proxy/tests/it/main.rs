@@ -22,6 +22,7 @@ mod fault_day;
 mod faults;
 mod guard;
 mod headers;
+mod ledger;
 mod network;
 mod own_answers;
 mod pages;
