@@ -252,7 +252,7 @@ impl Gauge {
         let seen = Seen { percent, sent, received, source };
         self.before = self.last.replace(seen).map(|last| last.received);
         let limited = reading.limited || percent >= 100;
-        if limited || self.refused.is_none_or(|refused| sent > refused) {
+        if limited || self.refused.is_none_or(|refused| sent >= refused) {
             self.limited = limited;
         }
         let since = since(self.start);
