@@ -296,9 +296,9 @@ fn hundredths(value: f64) -> f64 {
     rounded(value, 100.0)
 }
 
-/// To hundredths of a cent.
+/// To millionths: a small request costs some.
 fn dollars(value: f64) -> f64 {
-    rounded(value, 10_000.0)
+    rounded(value, 1_000_000.0)
 }
 
 /// What is no number is shown as nothing, not as `null` where a number belongs.

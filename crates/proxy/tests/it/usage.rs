@@ -7,13 +7,16 @@ use saros_core::report::{Report, Source};
 use saros_core::time::{DAY, HOUR};
 use saros_core::window::Window;
 use saros_emulator::{Action, Entry, Fault, Row};
-use saros_proxy::config::BaseUrl;
+use saros_proxy::config::{BaseUrl, Config, RequireClientToken, Scraping, ScrapingAccount};
+use saros_proxy::secret::Secret;
 use saros_proxy::upstream::key::Key;
 use saros_proxy::upstream::usage;
+use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::captured::Captured;
 use crate::network::Road;
-use crate::stage::{START, Stage};
+use crate::stage::{START, Stage, get};
 
 const LEGACY: &str = "http://127.0.0.1:1";
 const INFERENCE: &str = "http://127.0.0.1:1/inference/go";
@@ -232,4 +235,122 @@ async fn keys_do_not_get_into_the_log() {
     assert!(ask(&stage).await.is_err());
     let text = log.until(|text| text.contains("No usage report"));
     assert!(!text.contains(&secret));
+}
+
+fn percent(figures: &Value, account: usize, window: &str) -> Value {
+    figures["accounts"][account]["windows"][window]["percent"].clone()
+}
+
+async fn accounts(stage: &Stage) -> Value {
+    let mut request = get("/saros/v1/accounts");
+    request.headers_mut().insert("x-api-key", TOKEN.parse().unwrap());
+    stage.ask(request).await.json()
+}
+
+const TOKEN: &str = "client-token-0123456789";
+
+/// The two accounts are 41 and 0 percent into their week.
+fn town(configure: impl FnOnce(&mut Config)) -> Stage {
+    let stage = Stage::with(2, false, |config| {
+        config.client_tokens = vec![Secret::new(TOKEN.to_owned())];
+        config.require_client_token = RequireClientToken::Never;
+        configure(config);
+    });
+    stage.emulator.account("a", |account| {
+        account.quota.set_percent(saros_emulator::Window::Weekly, 41.7, START);
+    });
+    stage
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_seconds_after_the_start_every_account_is_known() {
+    let stage = town(|_| {}).informed();
+    assert_eq!(percent(&accounts(&stage).await, 0, "weekly"), Value::Null);
+    stage.seconds(2).await;
+    let figures = accounts(&stage).await;
+    let shown = percent(&figures, 0, "weekly");
+    let (low, high) = (shown[0].as_f64().unwrap(), shown[1].as_f64().unwrap());
+    // Floored by the service: the truth lies within the next percent.
+    assert!((41.0..=41.7).contains(&low) && (41.7..=42.0).contains(&high), "{figures}");
+    assert_eq!(figures["accounts"][0]["source"], "api");
+    assert!(percent(&figures, 1, "weekly")[0].as_f64().is_some_and(|low| low < 0.5), "{figures}");
+    let health = stage.key("a").await;
+    assert_eq!(health["usage"]["weekly"]["percent"], shown);
+    assert_eq!(asked(&stage).len(), 2, "one question for each account");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_known_survives_a_restart() {
+    let folder = TempDir::new().unwrap();
+    let here = |config: &mut Config| config.state_dir = folder.path().join("saros");
+    let stage = town(here).informed();
+    stage.seconds(2).await;
+    assert_eq!(stage.chat("glm-5.2").await.status, 200);
+    let before = accounts(&stage).await;
+    // Killed two seconds later: nothing is said to it before.
+    stage.seconds(2).await;
+    stage.app.state.flush();
+    // A process that is gone holds no lock.
+    stage.app.state.yield_place();
+    let again = town(here);
+    let after = accounts(&again).await;
+    for account in 0..2 {
+        for window in ["fiveHour", "weekly", "monthly"] {
+            let was = percent(&before, account, window);
+            let is = percent(&after, account, window);
+            assert!(!was.is_null() && !is.is_null(), "{before}\n{after}");
+            for end in 0..2 {
+                let moved = (was[end].as_f64().unwrap() - is[end].as_f64().unwrap()).abs();
+                assert!(moved < 0.5, "{account} {window}: {was} {is}");
+            }
+        }
+    }
+    assert_eq!(after["models"], before["models"]);
+    assert!(before["models"][0]["requests"].as_u64() == Some(1), "{before}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_page_tells_where_the_api_is_silent_and_else_not() {
+    for silent in [true, false] {
+        let stage = town(|config| {
+            let account = saros_emulator::Account::new("a");
+            let clock = saros_emulator::Clock::starting_at(START);
+            let twin = saros_emulator::Emulator::new(saros_emulator::Settings::default(), clock);
+            twin.add_account(account);
+            let account = twin.account("a", |account| account.clone()).unwrap();
+            config.scraping = Some(Scraping {
+                interval: std::time::Duration::from_secs(3_000),
+                usage_threshold: 70,
+                accounts: vec![ScrapingAccount {
+                    workspace: account.workspace,
+                    cookie: Secret::new(account.cookie),
+                    key: config.keys[0].secret.key_id(),
+                }],
+            });
+        });
+        stage.emulator.settings(|settings| settings.usage_api = !silent);
+        let stage = stage.informed();
+        stage.seconds(5).await;
+        let figures = accounts(&stage).await;
+        let source = if silent { "page" } else { "api" };
+        assert_eq!(figures["accounts"][0]["source"], source, "{figures}");
+        assert!(percent(&figures, 0, "weekly")[0].as_f64().unwrap() >= 41.0, "{figures}");
+        assert_eq!(percent(&figures, 1, "weekly").is_null(), silent, "it has no page");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_keys_of_one_account_are_shown_as_one() {
+    let (a, b) = (saros_emulator::Key::new("a1"), saros_emulator::Key::new("a2"));
+    let account = saros_emulator::Account::new("a").key(a).key(b);
+    let stage = Stage::of(vec![account], false, |config| {
+        config.client_tokens = vec![Secret::new(TOKEN.to_owned())];
+    });
+    stage.emulator.settings(|settings| settings.usage_ids = true);
+    let stage = stage.informed();
+    assert_eq!(accounts(&stage).await["accounts"].as_array().unwrap().len(), 2);
+    stage.seconds(5).await;
+    let figures = accounts(&stage).await;
+    assert_eq!(figures["accounts"].as_array().unwrap().len(), 1, "{figures}");
+    assert_eq!(figures["accounts"][0]["labels"], serde_json::json!(["a1", "a2"]));
 }

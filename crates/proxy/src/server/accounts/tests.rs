@@ -39,7 +39,7 @@ fn known() -> AccountView {
         percent: Some((41.005, 43.999)),
         limited: true,
         resets_at: Some(NOW.plus(1_000)),
-        burn: 1.234_56,
+        burn: 1.234_567_8,
         forecast: Some(Foreseen { p10: Some(NOW), p50: Some(NOW.plus(1)), p90: None }),
         forfeits: Some(0.5),
     };
@@ -81,7 +81,7 @@ fn keys_that_share_an_account_are_one() {
         a["windows"]["weekly"],
         json!({
             "percent": [41.01, 44.0], "limited": true, "resetsAt": "2026-11-19T12:00:01.000Z",
-            "burnPerHour": 1.2346, "forfeits": 0.5,
+            "burnPerHour": 1.234_568, "forfeits": 0.5,
             "forecast": { "p10": "2026-11-19T12:00:00.000Z", "p50": "2026-11-19T12:00:00.001Z",
                           "p90": null },
         })
