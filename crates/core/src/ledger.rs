@@ -11,6 +11,7 @@ use crate::time::{Millis, SECOND};
 use crate::window::{PerWindow, Window};
 
 mod belief;
+mod crossing;
 mod image;
 mod multipliers;
 mod recent;

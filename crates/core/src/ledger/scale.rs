@@ -6,6 +6,7 @@
 //! metered between them, at most and at least. Use by others can only make it look higher, so a
 //! higher ratio must show itself several times before it is believed, and a lower one at once.
 
+use super::crossing::{Crossing, Metered, Range, Snapshot, WIDEN, Weighed, from_one, span};
 use super::multipliers::Weights;
 use super::recent::Entry;
 use crate::time::Millis;
@@ -23,132 +24,11 @@ const MOST: usize = 16;
 /// table can be wrong by two.
 const PRIOR: Range = Range { lo: 0.12, hi: 2.2 };
 
-/// What is learned is taken to be wrong by so much.
-const WIDEN: f64 = 1.02;
-
 /// Spans, and points of usage, that must agree on a higher ratio before it is believed.
 const CONFIRM: (u32, f64) = (3, 3.5);
 
 /// Windows that contradict each other so often do not share their ratio.
 const QUARRELS: u32 = 4;
-
-type Row = [f64; SLOTS];
-
-/// An interval of ratios.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Range {
-    pub(super) lo: f64,
-    pub(super) hi: f64,
-}
-
-impl Range {
-    const ANY: Self = Self { lo: 0.0, hi: f64::INFINITY };
-
-    fn and(self, other: Self) -> Self {
-        Self { lo: self.lo.max(other.lo), hi: self.hi.min(other.hi) }
-    }
-
-    /// Not empty, or by no more than what it is widened by anyway: then its middle.
-    fn sound(self) -> Option<Self> {
-        if self.lo <= self.hi {
-            return Some(self);
-        }
-        let middle = (self.lo * self.hi).sqrt();
-        (self.lo <= self.hi * WIDEN * WIDEN).then_some(Self { lo: middle, hi: middle })
-    }
-
-    /// The published ratio while that lies in the middle half, else what is nearest to it there.
-    fn best(self) -> f64 {
-        let (lo, hi) = (self.lo.ln(), self.hi.ln());
-        let quarter = (hi - lo) / 4.0;
-        0.0_f64.min(hi - quarter).max(lo + quarter).exp()
-    }
-}
-
-/// List dollars by slot, at least and at most, since the account is known.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(super) struct Metered {
-    low: Row,
-    high: Row,
-}
-
-impl Metered {
-    fn add(&mut self, entry: &Entry, sign: f64) {
-        if let Some(low) = self.low.get_mut(entry.slot) {
-            *low += sign * entry.low;
-        }
-        if let Some(high) = self.high.get_mut(entry.slot) {
-            *high += sign * entry.high;
-        }
-    }
-
-    fn low(&self, weights: &Weights) -> f64 {
-        self.low.iter().zip(weights).map(|(dollars, (least, _))| dollars * least).sum()
-    }
-
-    fn high(&self, weights: &Weights) -> f64 {
-        self.high.iter().zip(weights).map(|(dollars, (_, most))| dollars * most).sum()
-    }
-}
-
-/// What was metered up to a report: what it has for certain, and all that it may have.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Snapshot {
-    sent: Millis,
-    received: Millis,
-    sure: Metered,
-    most: Metered,
-}
-
-/// Reports stepped over one or more integers.
-#[derive(Debug, Clone)]
-struct Crossing {
-    /// The truth was under this…
-    under: f64,
-    /// …when at least this had been metered, by a report sent then.
-    before: Metered,
-    sent: Millis,
-    /// The truth was at or over this…
-    over: f64,
-    /// …when at most this had been metered, by a report received then.
-    after: Metered,
-    received: Millis,
-}
-
-/// A crossing's dollars under some weights.
-struct Weighed {
-    under: f64,
-    over: f64,
-    before: (f64, f64),
-    after: (f64, f64),
-}
-
-impl Crossing {
-    fn weigh(&self, weights: &Weights) -> Weighed {
-        Weighed {
-            under: self.under,
-            over: self.over,
-            before: (self.before.low(weights), self.before.high(weights)),
-            after: (self.after.low(weights), self.after.high(weights)),
-        }
-    }
-}
-
-/// What the span from one crossing to a later one says. `clean`: nobody else used the account
-/// in between, as far as is known.
-fn span(window: Window, a: &Weighed, b: &Weighed, clean: bool) -> Range {
-    let published = 100.0 / window.published_dollars();
-    let mut range = Range::ANY;
-    let most = (b.after.1 - a.before.1).max(0.0);
-    if clean && b.over > a.under {
-        range.lo = (b.over - a.under) / most / published;
-    }
-    let least = b.before.0 - a.after.0;
-    if least > 1e-9 {
-        range.hi = (b.under - a.over) / least / published;
-    }
-    range
-}
 
 /// One window's crossings and what they say.
 #[derive(Debug)]
@@ -527,19 +407,6 @@ impl Scale {
         }
         self.conclude();
     }
-}
-
-impl Range {
-    fn wider(self, factor: f64) -> Self {
-        Self { lo: self.lo / factor, hi: self.hi * factor }
-    }
-}
-
-/// How far the published ratio is from what is possible.
-fn from_one(range: Range) -> f64 {
-    let over = (range.lo / WIDEN).ln();
-    let under = -(range.hi * WIDEN).ln();
-    over.max(under).max(0.0)
 }
 
 impl Learner {
