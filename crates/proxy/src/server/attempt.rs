@@ -115,19 +115,36 @@ pub async fn run(app: &Arc<App>, key: &Arc<Key>, out: &Outgoing, lease: &mut Lea
                 continue;
             }
             Some(Err(error)) => failed(error),
-            Some(Ok((parts, mut answer))) => {
-                if let Some(upload) = upload.filter(|upload| !upload.is_taken()) {
-                    upload.stop();
-                    answer.spoil();
-                }
-                let passes = parts.status.is_success() || parts.status.is_redirection();
-                // A 101 to what nobody asked for is no answer at all.
-                if passes || (out.format.is_none() && !parts.status.is_informational()) {
-                    return Attempted::Begun(parts, answer);
-                }
-                Box::pin(judge(app, out, parts, answer)).await
-            }
+            Some(Ok((parts, answer))) => match received(out, parts, answer, upload) {
+                Received::ForTheClient(parts, answer) => Attempted::Begun(parts, answer),
+                Received::Lesson(parts, answer) => Box::pin(judge(app, out, parts, answer)).await,
+            },
         };
+    }
+}
+
+/// An answer's head has come.
+enum Received {
+    ForTheClient(response::Parts, Answer),
+    Lesson(response::Parts, Answer),
+}
+
+fn received(
+    out: &Outgoing,
+    parts: response::Parts,
+    mut answer: Answer,
+    upload: Option<Arc<Upload>>,
+) -> Received {
+    if let Some(upload) = upload.filter(|upload| !upload.is_taken()) {
+        upload.stop();
+        answer.spoil();
+    }
+    let passes = parts.status.is_success() || parts.status.is_redirection();
+    // A 101 to what nobody asked for is no answer at all.
+    if passes || (out.format.is_none() && !parts.status.is_informational()) {
+        Received::ForTheClient(parts, answer)
+    } else {
+        Received::Lesson(parts, answer)
     }
 }
 

@@ -72,11 +72,23 @@ pub async fn proxied(
     };
     match receive::receive(body, limit, idle, &app.memory).await {
         Ok((body, hold)) => {
-            let head = read_head(&call, &body).await;
-            run(app, prepare(app, *call, &head, below_v1, body, hold)).await
+            let work = prepared(app, call, below_v1, body, hold).await;
+            run(app, work).await
         }
         Err(refused) => ours(call.journal, not_received(&refused).answer(format)),
     }
+}
+
+/// What is read on the way is not kept while the attempts run.
+async fn prepared(
+    app: &Arc<App>,
+    call: Box<Call>,
+    below_v1: Cow<'static, str>,
+    body: Bytes,
+    hold: Hold,
+) -> Box<Work> {
+    let head = read_head(&call, &body).await;
+    prepare(app, *call, &head, below_v1, body, hold)
 }
 
 /// Reads what routing needs out of the body. A long one is read on another thread, so that it holds
