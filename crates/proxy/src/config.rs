@@ -31,11 +31,11 @@ pub mod scraping;
 mod value;
 pub mod watch;
 pub mod write;
-mod yaml;
+pub(crate) mod yaml;
 
 pub use base::{BaseUrl, Layout, Origin, Scheme};
 pub use env::Env;
-pub use load::{Loaded, Overrides, load};
+pub use load::{Loaded, Overrides, load, load_text};
 pub use money::{Balance, Price};
 pub use origins::Origins;
 pub use paths::Paths;

@@ -71,7 +71,7 @@ pub(crate) fn read(items: &[Node], config: &Config, collector: &mut Collector) -
                 Spot::Variable(_) => "`label:key`",
                 _ => "`{label: …, key: …}`",
             };
-            collector.add(problem.allowed(allowed), item.spot, Show::Secret);
+            collector.add(problem.allowed(allowed).rejects(), item.spot, Show::Secret);
             continue;
         };
         let base = match item.get("upstreamBaseUrl").map(value::base) {
@@ -174,7 +174,7 @@ pub(crate) fn finish(
         let what =
             format!("key \"{}\" ({}) is malformed and left out: {why}", draft.label, draft.text);
         let allowed = format!("`sk-…` or `oc_sk_…`, at least {MIN_KEY} characters");
-        let problem = Problem::new(Severity::Warning, what).allowed(allowed);
+        let problem = Problem::new(Severity::Warning, what).allowed(allowed).rejects();
         collector.add(problem, draft.spot, Show::Secret);
         false
     });
@@ -251,7 +251,8 @@ fn unique(drafts: Vec<Draft>, collector: &mut Collector) -> Vec<KeyConfig> {
                 "key \"{}\" ({}) is the same as \"{}\" and left out",
                 draft.label, draft.text, twin.label
             );
-            collector.add(Problem::new(Severity::Warning, what), draft.spot, Show::Secret);
+            let problem = Problem::new(Severity::Warning, what).rejects();
+            collector.add(problem, draft.spot, Show::Secret);
             continue;
         }
         let taken = |label: &str| keys.iter().any(|key| &*key.label == label);

@@ -40,7 +40,34 @@ pub struct Loaded {
 /// Reads everything, and finds every problem there is.
 pub fn load(cli: &Overrides, env: &dyn Env, files: Paths) -> Result<Loaded, LoadError> {
     let mut collector = Collector::default();
-    let root = match open(cli, &files, &mut collector) {
+    let source = open(cli, &files, &mut collector);
+    from_source(source, cli, env, files, collector)
+}
+
+/// The same for a text that stands in no file yet; problems speak of `path`.
+pub fn load_text(
+    text: &str,
+    path: PathBuf,
+    env: &dyn Env,
+    files: Paths,
+) -> Result<Loaded, LoadError> {
+    let source = Some(Source { path, text: without_mark(text.to_owned()) });
+    from_source(source, &Overrides::default(), env, files, Collector::default())
+}
+
+/// Editors on Windows write a byte order mark.
+fn without_mark(text: String) -> String {
+    text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)
+}
+
+fn from_source(
+    source: Option<Source>,
+    cli: &Overrides,
+    env: &dyn Env,
+    files: Paths,
+    mut collector: Collector,
+) -> Result<Loaded, LoadError> {
+    let root = match source {
         Some(source) => read_file(source, &mut collector),
         None => Node { spot: Spot::Nowhere, value: Value::Null },
     };
@@ -125,11 +152,7 @@ fn open(cli: &Overrides, files: &Paths, collector: &mut Collector) -> Option<Sou
         }
     };
     match file::read_text(&path) {
-        Ok(text) => {
-            // Editors on Windows write a byte order mark.
-            let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
-            Some(Source { path, text })
-        }
+        Ok(text) => Some(Source { path, text: without_mark(text) }),
         Err(why) => {
             let mut problem =
                 Problem::new(Severity::Error, format!("the file cannot be read: {why}"));
@@ -220,7 +243,8 @@ fn report(setting: &Setting, bad: Bad, collector: &mut Collector) {
     let severity = if setting.original { Severity::Warning } else { Severity::Error };
     let mut problem = Problem::new(severity, what).allowed(setting.allowed());
     if setting.original {
-        problem = problem.hint(format!("the default `{}` is used", setting.default));
+        let hint = format!("the default `{}` is used", setting.default);
+        problem = problem.hint(hint).rejects();
     }
     collector.add(problem, bad.spot, bad.show);
 }
@@ -262,7 +286,8 @@ fn no_list(root: &Node, collector: &mut Collector) {
         && !matches!(node.value, Value::Seq(_))
     {
         let what = "`keys` is no list and left out";
-        let problem = Problem::new(Severity::Warning, what).allowed("a list of `{label, key}`");
+        let problem =
+            Problem::new(Severity::Warning, what).allowed("a list of `{label, key}`").rejects();
         collector.add(problem, node.spot, Show::Secret);
     }
 }

@@ -21,6 +21,9 @@ pub struct Problem {
     pub allowed: Option<String>,
     /// What happens now, or what to do.
     pub hint: Option<String>,
+    /// Something that was written is not used as it was meant, though the proxy can start: a
+    /// default is, or nothing.
+    pub rejected: bool,
     /// The line of the file, with secrets masked.
     pub(crate) excerpt: Option<Excerpt>,
 }
@@ -112,6 +115,7 @@ impl Problem {
             what: what.into(),
             allowed: None,
             hint: None,
+            rejected: false,
             excerpt: None,
         }
     }
@@ -120,6 +124,13 @@ impl Problem {
     #[must_use]
     pub fn allowed(mut self, allowed: impl Into<String>) -> Self {
         self.allowed = Some(allowed.into());
+        self
+    }
+
+    /// Says that something written is not used as it was meant.
+    #[must_use]
+    pub fn rejects(mut self) -> Self {
+        self.rejected = true;
         self
     }
 

@@ -55,7 +55,8 @@ pub(crate) fn read(
 ) -> Option<Scraping> {
     if !matches!(node.value, Value::Map(_)) {
         let problem = Problem::new(Severity::Warning, "`scraping` is no block and left out")
-            .allowed("`{enabled, intervalMs, usageThreshold, accounts}`");
+            .allowed("`{enabled, intervalMs, usageThreshold, accounts}`")
+            .rejects();
         collector.add(problem, node.spot, Show::Secret);
         return None;
     }
@@ -102,7 +103,8 @@ fn warn(name: &str, allowed: &str, default: &str, bad: Bad, collector: &mut Coll
     let what = format!("`scraping.{name}` cannot be {written}");
     let problem = Problem::new(Severity::Warning, what)
         .allowed(allowed)
-        .hint(format!("the default `{default}` is used"));
+        .hint(format!("the default `{default}` is used"))
+        .rejects();
     collector.add(problem, bad.spot, bad.show);
 }
 
@@ -117,7 +119,8 @@ fn drafts(node: &Node, keys: &[Option<KeyId>], collector: &mut Collector) -> Vec
     let Value::Seq(items) = &list.value else {
         let problem =
             Problem::new(Severity::Warning, "`scraping.accounts` is no list and left out")
-                .allowed("a list of `{workspaceId, authCookie}`");
+                .allowed("a list of `{workspaceId, authCookie}`")
+                .rejects();
         collector.add(problem, list.spot, Show::Secret);
         return Vec::new();
     };
@@ -128,7 +131,8 @@ fn drafts(node: &Node, keys: &[Option<KeyId>], collector: &mut Collector) -> Vec
             Err(why) => {
                 let what = format!("entry {} of `scraping.accounts` is left out: {why}", place + 1);
                 let problem = Problem::new(Severity::Warning, what)
-                    .allowed("`{workspaceId: wrk_…, authCookie: …}`, one for each key, in order");
+                    .allowed("`{workspaceId: wrk_…, authCookie: …}`, one for each key, in order")
+                    .rejects();
                 collector.add(problem, item.spot, Show::Secret);
             }
         }
@@ -187,7 +191,8 @@ fn decrypt(
                         draft.account.workspace
                     );
                     let problem = Problem::new(Severity::Warning, what)
-                        .hint("its dashboard page is not read");
+                        .hint("its dashboard page is not read")
+                        .rejects();
                     collector.add(problem, draft.spot, Show::Secret);
                 }
             }
@@ -196,7 +201,7 @@ fn decrypt(
                 "Found {count} encrypted cookie(s) but {MASTER_KEY} environment variable is not set"
             );
             let hint = "their dashboard pages are not read";
-            collector.problems.push(Problem::new(Severity::Warning, what).hint(hint));
+            collector.problems.push(Problem::new(Severity::Warning, what).hint(hint).rejects());
         }
     }
     drafts.into_iter().filter(|draft| !locked(draft)).map(|draft| draft.account).collect()

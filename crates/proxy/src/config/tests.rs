@@ -8,7 +8,9 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod corpus;
 mod files;
+mod hostile;
 mod keys;
 mod options;
 mod scraping;
