@@ -8,13 +8,24 @@ use crate::cli::args::{Args, Command};
 use crate::config::Env;
 
 pub mod args;
+pub mod autostart;
+pub mod completions;
 pub mod demo;
+pub mod doctor;
 pub mod emulator;
 pub mod listen;
+pub mod logs;
+pub mod man;
 pub mod problems;
 pub mod process;
 pub mod reloading;
+pub mod restart;
+pub mod say;
 pub mod serve;
+pub mod start;
+pub mod status;
+pub mod stop;
+pub mod target;
 pub mod token;
 
 /// How a command ended, as the shell sees it.
@@ -26,6 +37,8 @@ pub enum Exit {
     Failed,
     /// The command line makes no sense.
     Usage,
+    /// No proxy runs, and the command needs one or asked for it.
+    NotRunning,
 }
 
 impl From<Exit> for ExitCode {
@@ -34,6 +47,7 @@ impl From<Exit> for ExitCode {
             Exit::Done => 0,
             Exit::Failed => 1,
             Exit::Usage => 2,
+            Exit::NotRunning => 3,
         })
     }
 }

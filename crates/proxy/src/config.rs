@@ -35,7 +35,7 @@ pub(crate) mod yaml;
 
 pub use base::{BaseUrl, Layout, Origin, Scheme};
 pub use env::Env;
-pub use load::{Loaded, Overrides, load, load_text};
+pub use load::{Loaded, Overrides, load, load_text, load_without_keys};
 pub use money::{Balance, Price};
 pub use origins::Origins;
 pub use paths::Paths;

@@ -9,6 +9,7 @@ pub mod observe;
 pub mod runtime;
 pub mod secret;
 pub mod server;
+pub mod service;
 pub mod socket;
 pub mod state;
 pub mod upstream;

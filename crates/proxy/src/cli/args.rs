@@ -10,6 +10,8 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use crate::config::Overrides;
 use crate::config::options::flag_help;
 
+pub mod service;
+
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Args {
@@ -50,6 +52,9 @@ pub struct ServeArgs {
     /// Configuration file [default: config.yaml in ~/.config/saros, else here]
     #[arg(long, value_name = "PATH")]
     pub config: Option<PathBuf>,
+    /// Run as the proxy in the background does: what `start` calls
+    #[arg(long, hide = true)]
+    pub daemon: bool,
 }
 
 /// What `demo` can be told.
@@ -187,7 +192,50 @@ fn later(error: &clap::Error) -> Option<clap::Error> {
     })
 }
 
+/// The whole command line, for what is made of it: completions and manual pages.
+pub fn command() -> clap::Command {
+    Words::command()
+}
+
 impl ServeArgs {
+    /// The same words again, with a path that means the same everywhere; `--daemon` left out.
+    pub fn words(&self) -> Vec<String> {
+        let flags =
+            [("--port", &self.port), ("--host", &self.host), ("--strategy", &self.strategy)];
+        let mut words = Vec::new();
+        for (flag, value) in flags {
+            if let Some(value) = value {
+                words.extend([flag.to_owned(), value.clone()]);
+            }
+        }
+        if let Some(path) = &self.config {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            words.extend(["--config".to_owned(), path.display().to_string()]);
+        }
+        words
+    }
+
+    /// These words, where they say nothing those of an earlier time.
+    #[must_use]
+    pub fn or(self, earlier: Self) -> Self {
+        Self {
+            port: self.port.or(earlier.port),
+            host: self.host.or(earlier.host),
+            strategy: self.strategy.or(earlier.strategy),
+            config: self.config.or(earlier.config),
+            daemon: false,
+        }
+    }
+
+    /// Reads what [`ServeArgs::words`] wrote.
+    pub fn from_words(words: &[String]) -> Option<Self> {
+        let line = ["saros-proxy", "serve"].into_iter().map(OsString::from);
+        let line = line.chain(words.iter().map(OsString::from));
+        match Args::read(line).ok()?.command {
+            Command::Serve(args) => Some(args),
+            _ => None,
+        }
+    }
     /// As options of the configuration.
     pub fn overrides(&self) -> Overrides {
         let flags = [("port", &self.port), ("host", &self.host), ("strategy", &self.strategy)];

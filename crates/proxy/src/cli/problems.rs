@@ -13,6 +13,8 @@ pub enum Audience {
     Person,
     /// Whoever collects the log.
     Collector,
+    /// The log and nothing else.
+    Log,
 }
 
 impl Audience {
@@ -28,7 +30,7 @@ pub fn tell(problems: &[Problem], audience: Audience, log: &Log) {
     let styled = std::io::stderr().is_terminal();
     for problem in problems {
         let fatal = problem.severity == Severity::Error;
-        if audience == Audience::Collector {
+        if audience != Audience::Person {
             let level = if fatal { Level::Fatal } else { Level::Warn };
             log.write(level, &problem.to_string(), |line| {
                 if let Place::File { path, line: number, column } = &problem.place {
@@ -40,7 +42,7 @@ pub fn tell(problems: &[Problem], audience: Audience, log: &Log) {
                 }
             });
         }
-        if audience == Audience::Person || fatal {
+        if audience == Audience::Person || (fatal && audience != Audience::Log) {
             // Both may be one terminal, and the log is written by another thread.
             log.flush();
             let block = format!("{}\n\n", problem.render(styled));

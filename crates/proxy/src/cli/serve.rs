@@ -1,21 +1,26 @@
 //! `serve`: the proxy in the foreground.
 
 use std::collections::BTreeSet;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::path::Path;
 
-use crate::cli::Exit;
 use crate::cli::args::ServeArgs;
 use crate::cli::listen::listen;
 use crate::cli::problems::{self, Audience};
 use crate::cli::process::{self, Asked};
 use crate::cli::reloading::Reloading;
+use crate::cli::target::address;
 use crate::cli::token::{self, Token};
-use crate::config::problem::{Place, Severity};
+use crate::cli::{Exit, say};
+use crate::config::problem::Severity;
 use crate::config::{Config, Env, Loaded, Paths, Problem, is_loopback, load};
 use crate::observe::log::{Log, Settings};
 use crate::observe::requests::RequestLog;
 use crate::server;
 use crate::server::shutdown::Ended;
+use crate::service::daemon::{self, Found};
+use crate::service::logfile::LogFile;
+use crate::service::record::{self, Files, Record};
 use crate::upstream::dial::Network;
 use crate::upstream::tls::Tls;
 use crate::upstream::tunnel::Tunnels;
@@ -25,9 +30,9 @@ pub fn run(args: &ServeArgs, env: &'static dyn Env) -> Exit {
     process::forbid_core_dumps();
     process::allow_many_connections();
     process::survive_file_size_limit();
-    let terminal = io::stdout().is_terminal();
+    let terminal = !args.daemon && io::stdout().is_terminal();
     let (settings, complaint) = Settings::from_env(env, terminal);
-    let (log, _flushed_when_dropped) = Log::start(settings, Box::new(io::stdout()));
+    let (log, _flushed_when_dropped) = Log::start(settings, output(args, env));
     log.clone().install();
     if let Some(complaint) = complaint {
         tracing::warn!("{complaint}");
@@ -36,15 +41,27 @@ pub fn run(args: &ServeArgs, env: &'static dyn Env) -> Exit {
         Ok(Ended::Drained) => Exit::Done,
         Ok(Ended::Cut) => Exit::Failed,
         Err(problems) => {
-            problems::tell(&problems, Audience::of_this_process(), &log);
-            let errors = || problems.iter().filter(|problem| problem.severity == Severity::Error);
-            if errors().all(|problem| matches!(problem.place, Place::Flag(_))) {
-                Exit::Usage
-            } else {
-                Exit::Failed
-            }
+            problems::tell(&problems, audience(args), &log);
+            say::exit(&problems)
         }
     }
+}
+
+fn audience(args: &ServeArgs) -> Audience {
+    if args.daemon { Audience::Log } else { Audience::of_this_process() }
+}
+
+/// Where the log goes: to standard output, or, in the background, into a file.
+fn output(args: &ServeArgs, env: &dyn Env) -> Box<dyn Write + Send> {
+    if args.daemon {
+        daemon::leave_terminal();
+        let folder = Paths::of_this_process(env).config_dir;
+        if let Ok(mut file) = LogFile::open(&folder.join(record::LOG)) {
+            file.carry_output();
+            return Box::new(file);
+        }
+    }
+    Box::new(io::stdout())
 }
 
 fn start(args: &ServeArgs, env: &'static dyn Env, log: &Log) -> Result<Ended, Vec<Problem>> {
@@ -52,7 +69,7 @@ fn start(args: &ServeArgs, env: &'static dyn Env, log: &Log) -> Result<Ended, Ve
     // Where keys belong if no file was found: one that was named is the only one looked for.
     let file = args.config.clone().unwrap_or_else(|| paths.config_file());
     let loaded = load(&args.overrides(), env, paths.clone()).map_err(|error| error.problems)?;
-    problems::tell(&loaded.warnings, Audience::of_this_process(), log);
+    problems::tell(&loaded.warnings, audience(args), log);
     let Loaded { mut config, source, .. } = loaded;
     let reloading = Reloading {
         cli: args.overrides(),
@@ -67,12 +84,7 @@ fn start(args: &ServeArgs, env: &'static dyn Env, log: &Log) -> Result<Ended, Ve
         tracing::info!("Configuration: environment and defaults, no file at {}", file.display());
     }
     if config.keys.is_empty() {
-        let file = source.unwrap_or(file);
-        let hint = format!(
-            "add some under `keys:` in {}, or set OPENCODE_GO_KEYS=label:sk-…,label:sk-…",
-            file.display()
-        );
-        return failed(Problem::new(Severity::Error, "No valid API keys configured").hint(hint));
+        return failed(no_keys(&source.unwrap_or(file)));
     }
     let tunnels = Tunnels::from_environment(|name| env.var(name))
         .or_else(|why| failed(Problem::new(Severity::Error, why)))?;
@@ -105,6 +117,7 @@ fn start(args: &ServeArgs, env: &'static dyn Env, log: &Log) -> Result<Ended, Ve
         let (asked, pump) = Asked::listen_and_reload(move || asker.request())
             .or_else(|error| failed(io_problem(&error)))?;
         let address = listener.local_addr().or_else(|error| failed(io_problem(&error)))?;
+        let _signed_in = sign_in(args, &config)?;
         tracing::info!("Proxy listening on http://{address}");
         introduce(&config);
         tell_tunnels(&config, &tunnels);
@@ -117,6 +130,52 @@ fn start(args: &ServeArgs, env: &'static dyn Env, log: &Log) -> Result<Ended, Ve
         }
     });
     served.or_else(|error| failed(io_problem(&error)))?
+}
+
+/// What to say when there is no key that could be used; `file` is where they belong.
+pub fn no_keys(file: &Path) -> Problem {
+    let hint = format!(
+        "add some under `keys:` in {}, or set OPENCODE_GO_KEYS=label:sk-…,label:sk-…",
+        file.display()
+    );
+    Problem::new(Severity::Error, "No valid API keys configured").hint(hint)
+}
+
+/// Writes down that this is the daemon, now that the port is its own; what is returned undoes it.
+fn sign_in(args: &ServeArgs, config: &Config) -> Result<Option<SignedIn>, Vec<Problem>> {
+    if !args.daemon {
+        return Ok(None);
+    }
+    let files = Files::of(config);
+    let record = Record::of_this_process(config, args.words());
+    match files.write(&record) {
+        Ok(()) => Ok(Some(SignedIn(files))),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            if matches!(daemon::find(&files, &address(config)), Found::Stale(_)) {
+                drop(std::fs::remove_file(&files.pid));
+                if files.write(&record).is_ok() {
+                    return Ok(Some(SignedIn(files)));
+                }
+            }
+            let what = format!("{} names another daemon that runs", files.pid.display());
+            failed(
+                Problem::new(Severity::Error, what).hint("stop that one first: `saros-proxy stop`"),
+            )
+        }
+        Err(error) => {
+            tracing::warn!(%error, "`stop` will not find this proxy: {} cannot be written", files.pid.display());
+            Ok(None)
+        }
+    }
+}
+
+/// The daemon's PID file, removed with this.
+struct SignedIn(Files);
+
+impl Drop for SignedIn {
+    fn drop(&mut self) {
+        self.0.forget(std::process::id());
+    }
 }
 
 fn failed<T>(problem: Problem) -> Result<T, Vec<Problem>> {

@@ -9,7 +9,7 @@ use crate::secret::Secret;
 use crate::state::token;
 
 /// Its file in the state folder.
-const FILE: &str = "client.token";
+pub(crate) const FILE: &str = "client.token";
 
 /// Where the token that clients need comes from.
 #[derive(Debug)]

@@ -123,6 +123,29 @@ fn from_source(
     Ok(Loaded { config, warnings: collector.problems, places, source })
 }
 
+/// What is written of everything but keys, without a word about what is wrong: for commands that
+/// ask a running proxy, which must work without its master key. The second value is the file.
+pub fn load_without_keys(
+    cli: &Overrides,
+    env: &dyn Env,
+    files: Paths,
+) -> (Config, Option<PathBuf>) {
+    let mut collector = Collector::default();
+    let root = match open(cli, &files, &mut collector) {
+        Some(source) => read_file(source, &mut collector),
+        None => Node { spot: Spot::Nowhere, value: Value::Null },
+    };
+    let mut config =
+        Config { config_dir: files.config_dir, state_dir: files.state_dir, ..Config::default() };
+    for setting in SETTINGS {
+        if let Some(node) = chosen(setting, cli, &root, env) {
+            // What cannot be is left at its default, as everywhere.
+            drop(value::put(setting, &node, &mut config));
+        }
+    }
+    (config, collector.source.map(|source| source.path))
+}
+
 /// Finds and reads the file. None where there is none, or a folder in its place, as a container
 /// runtime makes when the file to be mounted does not exist.
 fn open(cli: &Overrides, files: &Paths, collector: &mut Collector) -> Option<Source> {

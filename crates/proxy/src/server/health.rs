@@ -28,6 +28,9 @@ struct Health<'a> {
     circuit_breaker_threshold: u32,
     circuit_breaker_cooldown_ms: u64,
     scraping: pages::Health,
+    /// By which the commands of this machine know whom they talk to; not in the original.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     keys: Option<Vec<KeyHealth<'a>>>,
     /// Models that are not asked for at the moment; not in the original.
@@ -96,6 +99,7 @@ pub fn health(app: &App, trusted: bool) -> Response<Out> {
         circuit_breaker_cooldown_ms: u64::try_from(setup.config.breaker_cooldown.as_millis())
             .unwrap_or(u64::MAX),
         scraping: pages::health(app, trusted),
+        pid: trusted.then(std::process::id),
         keys: trusted.then(|| keys.collect()),
         held_models: trusted.then(|| held_models.collect()),
     };

@@ -105,6 +105,16 @@ impl Key {
         }
     }
 
+    /// The credential, as `Authorization` takes it.
+    pub fn bearer(&self) -> HeaderValue {
+        self.bearer.clone()
+    }
+
+    /// Host and port, as `Host` takes them.
+    pub fn host(&self) -> HeaderValue {
+        self.authority.clone()
+    }
+
     /// Where a request for any path of the same origin goes.
     pub fn uri_at(&self, path: String, whole: bool) -> Option<Uri> {
         self.address.uri(path, whole)

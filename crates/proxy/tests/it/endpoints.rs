@@ -37,6 +37,7 @@ async fn health_has_the_fields_that_scripts_read() {
         "circuitBreakerThreshold": 3,
         "circuitBreakerCooldownMs": 60_000,
         "scraping": { "enabled": false },
+        "pid": std::process::id(),
         "keys": [
             { "label": "a", "state": "dead", "why": "key-refused", "inFlight": 0,
               "cooldownSeconds": 600, "lastFault": "key-refused", "usage": null },
