@@ -155,9 +155,10 @@ impl Ledger {
         self.advanced = Some(now);
         for (gauge, foreign) in self.gauges.iter_mut().zip(&mut self.foreign) {
             if foreign.rate > 0.0 {
-                let span = hours(span);
-                gauge.expect(FOREIGN_MARGIN * foreign.rate * span);
-                foreign.rate *= (-span / FOREIGN_MEMORY).exp();
+                // It fades, so that even a long sleep adds no more than twice what was seen.
+                let left = (-hours(span) / FOREIGN_MEMORY).exp();
+                gauge.expect(FOREIGN_MARGIN * foreign.rate * FOREIGN_MEMORY * (1.0 - left));
+                foreign.rate *= left;
                 if foreign.rate < 0.01 {
                     foreign.rate = 0.0;
                 }

@@ -107,6 +107,17 @@ fn strangers_are_told_of_and_believed() {
 }
 
 #[test]
+fn strangers_are_expected_to_go_on_for_a_while_but_not_through_a_long_sleep() {
+    let mut ledger = ledger([10, 10, 10]);
+    ledger.report(&report(NOW.plus(MINUTE), [20, 14, 12]));
+    ledger.advance(NOW.plus(MINUTE));
+    ledger.advance(NOW.plus(2 * MINUTE));
+    assert!(ledger.belief(Window::Weekly).high > 15.2);
+    ledger.advance(NOW.plus(3 * HOUR));
+    assert!(ledger.belief(Window::Weekly).high < 25.0);
+}
+
+#[test]
 fn late_repeated_and_worse_reports_change_nothing() {
     let mut ledger = ledger([10, 10, 10]);
     assert!(!ledger.report(&report(NOW, [20, 20, 20])).fresh, "repeated");
