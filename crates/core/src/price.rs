@@ -26,6 +26,14 @@ impl Plan {
     /// Both, in the order of [`PerPlan`].
     pub const ALL: PerPlan<Self> = [Self::Go, Self::GoPlus];
 
+    /// The word used in configuration and figures.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Go => "go",
+            Self::GoPlus => "go-plus",
+        }
+    }
+
     /// Its place in a [`PerPlan`].
     pub const fn index(self) -> usize {
         self as usize

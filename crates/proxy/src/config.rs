@@ -33,6 +33,9 @@ pub mod watch;
 pub mod write;
 pub(crate) mod yaml;
 
+pub use saros_core::price::Plan;
+pub use saros_core::select::Strategy;
+
 pub use base::{BaseUrl, Layout, Origin, Scheme};
 pub use env::Env;
 pub use load::{Loaded, Overrides, load, load_text, load_without_keys};
@@ -123,45 +126,6 @@ impl KeyConfig {
     /// A key about which nothing more is known.
     pub fn new(label: impl Into<Arc<str>>, secret: Secret, base: BaseUrl) -> Self {
         Self { label: label.into(), secret, base, allow_balance: Balance::Never, plan: None }
-    }
-}
-
-/// A subscription.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Plan {
-    /// OpenCode Go.
-    Go,
-    /// The larger one.
-    GoPlus,
-}
-
-impl Plan {
-    /// As it is written.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Go => "go",
-            Self::GoPlus => "go-plus",
-        }
-    }
-}
-
-/// How an account is chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Strategy {
-    /// By what each account can still serve.
-    #[default]
-    Predictive,
-    /// In turn.
-    RoundRobin,
-}
-
-impl Strategy {
-    /// As it is written.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Predictive => "predictive",
-            Self::RoundRobin => "round-robin",
-        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Dollars in the configuration: what may be spent, and what models cost.
 
+use saros_core::pool::AllowBalance;
+use saros_core::price::PriceOverride;
 use serde_json::{Map, Value, json};
 
 /// Whether prepaid balance may be spent once quota is used up.
@@ -12,6 +14,28 @@ pub enum Balance {
     Always,
     /// Up to so many dollars.
     UpTo(f64),
+}
+
+impl From<Balance> for AllowBalance {
+    fn from(balance: Balance) -> Self {
+        match balance {
+            Balance::Never => Self::No,
+            Balance::Always => Self::Yes,
+            Balance::UpTo(dollars) => Self::UpTo(dollars),
+        }
+    }
+}
+
+impl From<&Price> for PriceOverride {
+    fn from(price: &Price) -> Self {
+        Self {
+            input: price.input,
+            output: price.output,
+            cache_read: price.cache_read,
+            cache_write: price.cache_write,
+            monthly_limit: price.monthly_limit,
+        }
+    }
 }
 
 impl Balance {

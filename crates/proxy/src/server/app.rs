@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use arc_swap::{ArcSwap, Guard};
 use saros_core::id::{KeyId, LeaseId, TicketId, UpstreamId};
 use saros_core::pool::{Ask, Effects, Notice, Observation, Outcome, Pool, Roster, Rules};
+use saros_core::price::Prices;
 use saros_core::time::Millis;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::catalogue;
 use crate::clock::Clock;
 use crate::config::options::{self, SETTINGS};
 use crate::config::watch::{Asker, Changes};
@@ -120,10 +122,11 @@ impl Setup {
 
     /// The keys and the rules, as the pool takes them.
     pub fn roster(&self) -> Roster {
-        let keys = self.keys.iter().map(|key| {
+        let keys = self.keys.iter().filter_map(|key| {
+            let configured = self.config.keys.iter().find(|one| one.secret.key_id() == key.id)?;
             let place = self.upstreams.iter().position(|origin| *origin == key.base.origin);
             let place = place.and_then(|place| u16::try_from(place).ok()).unwrap_or(u16::MAX);
-            key.roster_entry(UpstreamId(place))
+            Some(key.roster_entry(UpstreamId(place), configured))
         });
         Roster { keys: keys.collect(), rules: rules(&self.config) }
     }
@@ -439,6 +442,17 @@ fn rules(config: &Config) -> Rules {
         max_concurrent: config.max_concurrent_per_key,
         queue_timeout: millis(config.queue_timeout),
         replay_ambiguous: config.replay_ambiguous,
-        ..Rules::default()
+        strategy: config.strategy,
+        usage_threshold: config.threshold(),
+        prices: Arc::new(prices(config)),
     }
+}
+
+/// The bundled price table, and over it what the configuration says.
+fn prices(config: &Config) -> Prices {
+    let mut prices = catalogue::prices();
+    for price in &config.prices {
+        prices.overlay(&price.model, &price.into());
+    }
+    prices
 }

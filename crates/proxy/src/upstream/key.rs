@@ -8,7 +8,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Uri};
 use saros_core::format::Format;
 use saros_core::id::{KeyId, UpstreamId};
-use saros_core::pool::{AllowBalance, RosterKey};
+use saros_core::pool::RosterKey;
 
 use crate::config::{BaseUrl, KeyConfig, Layout};
 use crate::upstream::connections::Connections;
@@ -132,13 +132,13 @@ impl Key {
     }
 
     /// The key as the pool knows it.
-    pub fn roster_entry(&self, upstream: UpstreamId) -> RosterKey {
+    pub fn roster_entry(&self, upstream: UpstreamId, config: &KeyConfig) -> RosterKey {
         RosterKey {
             id: self.id,
             label: self.label.clone(),
             upstream,
-            plan: None,
-            allow_balance: AllowBalance::No,
+            plan: config.plan,
+            allow_balance: config.allow_balance.into(),
         }
     }
 }
