@@ -177,6 +177,14 @@ impl Account {
         matches!(self.barred.phase(now, None), Phase::Open { .. } | Phase::Trying)
     }
 
+    /// May it be given requests, as far as the service and its quota go?
+    pub(super) fn is_in_use(&self, now: Millis) -> bool {
+        !self.is_dead(now)
+            && self.quota.as_ref().is_none_or(|quota| quota.until <= now)
+            && self.funds.limited(now).is_none()
+            && self.funds.balance.parked.is_none_or(|until| until <= now)
+    }
+
     /// Forgets what is over.
     pub(super) fn tidy(&mut self, now: Millis) {
         self.quota.take_if(|quota| quota.until <= now);

@@ -170,13 +170,17 @@ impl Funds {
         }
     }
 
-    /// Windows whose reset has passed begin anew. Returns the quota-dollars that this took away.
-    pub(super) fn pass(&mut self, now: Millis) -> f64 {
+    /// Windows whose reset has passed begin anew. Returns the quota-dollars that this took away, if
+    /// any window did.
+    pub(super) fn pass(&mut self, now: Millis) -> Option<f64> {
         let unused = self.ledger.advance(now);
+        if unused == [None; 3] {
+            return None;
+        }
         // What the longest window loses is what is lost: the others are parts of it.
-        let Some(Some(percent)) = unused.get(Window::Monthly.index()) else { return 0.0 };
+        let [.., month] = unused;
         let (_, most) = self.ledger.per_dollar(Window::Monthly);
-        percent / most.max(f64::EPSILON)
+        Some(month.unwrap_or(0.0) / most.max(f64::EPSILON))
     }
 
     /// When its windows end, as far as is known.

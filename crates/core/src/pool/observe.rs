@@ -167,7 +167,10 @@ impl Pool {
     /// Windows whose reset has passed begin anew.
     pub(super) fn end_windows(&mut self) {
         for account in &mut self.accounts {
-            self.totals.forfeited += account.funds.pass(self.now);
+            if let Some(forfeited) = account.funds.pass(self.now) {
+                self.totals.forfeited += forfeited;
+                self.foresight.restless = true;
+            }
         }
     }
 
@@ -186,18 +189,18 @@ impl Pool {
         self.foresight.scarce = self.is_scarce();
     }
 
-    /// Does any window of any account bind before its reset, in one case of ten, if everybody takes
-    /// turns as before?
+    /// Does any window of any account in use bind before its reset, in one case of ten, if everybody
+    /// takes turns as before? Not while anything is unknown of any of them.
     fn is_scarce(&self) -> bool {
-        let sharing = self.accounts.iter().filter(|account| !account.is_dead(self.now)).count();
+        let (now, in_use) = (self.now, || self.accounts.iter().filter(|a| a.is_in_use(self.now)));
         #[expect(clippy::cast_precision_loss, reason = "a handful")]
-        let sharing = sharing.max(1) as f64;
-        self.accounts.iter().filter(|account| !account.is_dead(self.now)).any(|account| {
-            Window::ALL.into_iter().any(|window| {
-                let Some(left) = account.funds.ledger.dollars_left(window) else { return false };
-                let until = account.funds.ends(window, self.now);
-                self.demand.quantile(self.now, until, 0.9) / sharing >= left
-            })
-        })
+        let sharing = in_use().count() as f64;
+        let binds = |account: &Account, window: Window| {
+            let Some(left) = account.funds.ledger.dollars_left(window) else { return false };
+            let until = account.funds.ends(window, now);
+            self.demand.quantile(now, until, 0.9) / sharing >= left
+        };
+        in_use().all(|account| account.funds.ledger.known())
+            && in_use().any(|account| Window::ALL.into_iter().any(|window| binds(account, window)))
     }
 }

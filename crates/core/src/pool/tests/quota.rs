@@ -147,6 +147,21 @@ fn what_a_refused_request_said_ends_without_any_report() {
 }
 
 #[test]
+fn after_a_refusal_alone_the_rotation_goes_on() {
+    for window in crate::window::Window::ALL {
+        let mut desk = Desk::with(keys(2), rules());
+        let grant = desk.go("m");
+        let refused = Fault { window: Some(window), ..quota(1_000_000, "") };
+        desk.settle(grant.lease, Outcome::Faulted(refused));
+        assert_eq!([desk.served("m"), desk.served("m")], [2, 2]);
+        desk.pass(1_000_000 * SECOND);
+        let order = [desk.served("m"), desk.served("m"), desk.served("m")];
+        let trail = desk.enter();
+        assert_eq!(order, [1, 2, 1], "{window:?} {:?}", desk.pool.candidates(&ask("m"), &trail));
+    }
+}
+
+#[test]
 fn with_balance_off_nothing_is_left_unused() {
     let mut desk = Desk::with(keys(1), rules());
     let grant = desk.go("m");
