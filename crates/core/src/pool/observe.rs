@@ -64,14 +64,14 @@ impl Pool {
             Observation::Usage(report) => {
                 if let Some(account) = self.awaiting(key) {
                     let busy = account.funds.in_use(now);
-                    account.funds.polls.answered(busy, now);
+                    account.funds.polls.answered(key, busy, now);
                 }
                 self.hear(key, &report, &mut effects);
             }
             Observation::Page(report) => self.hear(key, &report, &mut effects),
             Observation::NoUsage(why) => {
                 if let Some(account) = self.awaiting(key) {
-                    account.funds.polls.failed(why, now);
+                    account.funds.polls.failed(key, why, now);
                 }
             }
         }

@@ -4,6 +4,8 @@
 //! once a minute while the account is in use, every ten minutes while it rests, and out of turn only
 //! when something is to be learned. One question at a time; failures make it rarer.
 
+use smallvec::SmallVec;
+
 use crate::id::KeyId;
 use crate::pool::NoUsage;
 use crate::time::{HOUR, MINUTE, Millis, SECOND};
@@ -34,8 +36,8 @@ const ABSENT: i64 = HOUR;
 pub(super) struct Polls {
     /// Not before then; `None`: not begun yet.
     next: Option<Millis>,
-    /// The one under way.
-    asked: Option<(KeyId, Millis)>,
+    /// Those under way: one, unless two accounts that were both asked for turned out to be one.
+    asked: SmallVec<[(KeyId, Millis); 1]>,
     /// When the last one was sent.
     last: Option<Millis>,
     failures: u32,
@@ -79,7 +81,8 @@ impl Polls {
 
     /// Is it time to ask? Says so once; an answer or a loss must follow.
     pub(super) fn ask(&mut self, key: KeyId, now: Millis) -> bool {
-        if self.asked.is_some_and(|(_, at)| now.since(at) < LOST) {
+        self.asked.retain(|(_, at)| now.since(*at) < LOST);
+        if !self.asked.is_empty() {
             return false;
         }
         let jitter = &mut self.jitter;
@@ -87,33 +90,31 @@ impl Polls {
         if now < next {
             return false;
         }
-        self.asked = Some((key, now));
+        self.asked.push((key, now));
         self.last = Some(now);
         true
     }
 
     /// When [`Polls::ask`] has something to say.
     pub(super) fn due(&self) -> Option<Millis> {
-        match self.asked {
-            Some((_, at)) => Some(at.plus(LOST)),
-            None => self.next,
-        }
+        let lost = self.asked.iter().map(|(_, at)| at.plus(LOST)).max();
+        lost.or(self.next)
     }
 
     /// Is this key's order open?
     pub(super) fn awaits(&self, key: KeyId) -> bool {
-        self.asked.is_some_and(|(asked, _)| asked == key)
+        self.asked.iter().any(|(asked, _)| *asked == key)
     }
 
     /// Takes over the questions about the other half of the same account.
     pub(super) fn absorb(&mut self, other: &Self) {
-        self.asked = self.asked.or(other.asked);
+        self.asked.extend(other.asked.iter().copied());
         self.last = self.last.max(other.last);
     }
 
     /// A report came. `used`: when the account was last used.
-    pub(super) fn answered(&mut self, used: Option<Millis>, now: Millis) {
-        self.asked = None;
+    pub(super) fn answered(&mut self, key: KeyId, used: Option<Millis>, now: Millis) {
+        self.asked.retain(|(asked, _)| *asked != key);
         self.failures = 0;
         self.silent_until = None;
         let in_use = used.is_some_and(|used| now.since(used) < IN_USE);
@@ -122,8 +123,8 @@ impl Polls {
     }
 
     /// No report came.
-    pub(super) fn failed(&mut self, why: NoUsage, now: Millis) {
-        self.asked = None;
+    pub(super) fn failed(&mut self, key: KeyId, why: NoUsage, now: Millis) {
+        self.asked.retain(|(asked, _)| *asked != key);
         self.failures = self.failures.saturating_add(1);
         let growing = ACTIVE.saturating_mul(1 << self.failures.min(10)).min(MOST);
         let span = match why {
@@ -175,7 +176,7 @@ impl Polls {
         if sooner {
             self.next = Some(at);
         }
-        sooner && self.asked.is_none()
+        sooner && self.asked.is_empty()
     }
 
     /// The key whose order was open is gone, or the configuration is new: nothing is silent for ever.
@@ -191,7 +192,7 @@ impl Polls {
         shift(&mut self.next);
         shift(&mut self.last);
         shift(&mut self.silent_until);
-        if let Some((_, at)) = &mut self.asked {
+        for (_, at) in &mut self.asked {
             *at = at.plus(span);
         }
     }
@@ -222,10 +223,10 @@ mod tests {
             let first = asked(&mut polls, START);
             assert!((0..=2 * SECOND).contains(&first.since(START)));
             assert!(!polls.ask(KEY, first), "one at a time");
-            polls.answered(Some(first), first);
+            polls.answered(KEY, Some(first), first);
             let second = asked(&mut polls, first);
             assert!((54 * SECOND..=66 * SECOND).contains(&second.since(first)), "in use");
-            polls.answered(Some(first), second.plus(3 * MINUTE));
+            polls.answered(KEY, Some(first), second.plus(3 * MINUTE));
             let third = asked(&mut polls, second.plus(3 * MINUTE));
             assert!((9 * MINUTE..=14 * MINUTE).contains(&third.since(second)), "at rest");
         }
@@ -235,7 +236,7 @@ mod tests {
     fn use_shortens_a_rest() {
         let mut polls = Polls::new(1);
         let first = asked(&mut polls, START);
-        polls.answered(None, first);
+        polls.answered(KEY, None, first);
         polls.used();
         assert_eq!(polls.due(), Some(first.plus(MINUTE)));
     }
@@ -244,7 +245,7 @@ mod tests {
     fn news_is_asked_for_but_never_in_a_hurry() {
         let mut polls = Polls::new(1);
         let first = asked(&mut polls, START);
-        polls.answered(Some(first), first.plus(100));
+        polls.answered(KEY, Some(first), first.plus(100));
         polls.expect(first.plus(5 * SECOND));
         assert_eq!(polls.due(), Some(first.plus(20 * SECOND)));
         polls.wanted(first.plus(100));
@@ -259,15 +260,15 @@ mod tests {
         let mut at = asked(&mut polls, START);
         let mut last = 0;
         for _ in 0..8 {
-            polls.failed(NoUsage::Trouble { retry_after: None }, at);
+            polls.failed(KEY, NoUsage::Trouble { retry_after: None }, at);
             polls.wanted(at);
             let next = asked(&mut polls, at);
             assert!(next.since(at) >= last && next.since(at) <= 33 * MINUTE);
             (last, at) = (next.since(at).min(MOST), next);
         }
-        polls.failed(NoUsage::Trouble { retry_after: Some(7_200) }, at);
+        polls.failed(KEY, NoUsage::Trouble { retry_after: Some(7_200) }, at);
         assert!(polls.due().is_some_and(|due| due.since(at) >= 2 * HOUR), "as the service says");
-        polls.failed(NoUsage::Absent, at);
+        polls.failed(KEY, NoUsage::Absent, at);
         assert!(polls.due().is_some_and(|due| due.since(at) >= HOUR));
     }
 

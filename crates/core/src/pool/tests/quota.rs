@@ -86,7 +86,7 @@ fn a_rate_limited_account_is_not_used_until_its_reset() {
     assert_eq!(told(&desk), 1);
     hear(&mut desk, 1, [10, 100, 50]);
     assert_eq!(told(&desk), 1, "said once");
-    hear(&mut desk, 2, [100, 20, 20]);
+    hear(&mut desk, 2, [100, 10, 10]);
     let until = desk.now.plus(2 * HOUR + 2 * MINUTE);
     let window = Some(crate::window::Window::FiveHour);
     assert_eq!(desk.refused("m"), Refusal::OutOfQuota { until, window, workspace: None });
