@@ -10,6 +10,7 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use crate::config::Overrides;
 use crate::config::options::flag_help;
 
+pub mod config;
 pub mod service;
 
 /// What was asked for.

@@ -104,11 +104,23 @@ impl Address {
 
     /// Sends a GET; the status and the body of the answer.
     pub fn get(&self, path: &str) -> io::Result<(u16, Vec<u8>)> {
+        self.send("GET", path, PATIENCE)
+    }
+
+    /// Sends a POST without a body. What it asks for may take a while.
+    pub fn post(&self, path: &str) -> io::Result<(u16, Vec<u8>)> {
+        self.send("POST", path, Duration::from_secs(60))
+    }
+
+    fn send(&self, method: &str, path: &str, patience: Duration) -> io::Result<(u16, Vec<u8>)> {
         let mut stream = self.connect()?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(patience))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         // HTTP/1.0: the answer comes in one piece and ends with the connection.
-        let mut request = format!("GET {path} HTTP/1.0\r\nhost: {}\r\n", self.authority());
+        let mut request = format!("{method} {path} HTTP/1.0\r\nhost: {}\r\n", self.authority());
+        if method == "POST" {
+            request.push_str("content-length: 0\r\n");
+        }
         if let Some(token) = &self.token {
             request.push_str("authorization: Bearer ");
             request.push_str(token.expose());
