@@ -3,11 +3,15 @@
 //! Demand in the next `h` is a random sum S. Its mean is what goes on now, fading, plus what is
 //! usual at those hours, coming in as the present fades:
 //!
-//! μ(h) = ∫₀ʰ r·e^(−t/τ) + usual(t)·(1 − e^(−t/τ)) dt,  r the rate of the last twenty minutes.
+//! μ(h) = ∫₀ʰ r·e^(−t/τ) + usual(t)·(1 − e^(−t/τ)) dt,  τ four hours.
+//!
+//! r is the rate of the last twenty minutes; of an activity that is younger than that, the rate since
+//! it began, held to what activity usually costs (`presence`): the first request after a pause says
+//! that an agent has started, not that it spends little.
 //!
 //! S ~ Gamma with that mean and variance k·(φμ + (σμ)²): φμ for requests that come one by one (φ is
 //! their cost-weighted mean cost), σ for agents that start and stop, and k learned from how often
-//! the middle 80 % were right. The q-quantile of the time to exhaustion is the first h with
+//! intervals were right. The q-quantile of the time to exhaustion is the first h with
 //! P(S ≥ left) ≥ q.
 //!
 //! A point forecast stays far off whatever the model; that is why only intervals are shown.
@@ -15,12 +19,14 @@
 use crate::time::{HOUR, MINUTE, Millis};
 use crate::view::Foreseen;
 use calibration::Calibration;
+use presence::Presence;
 use profile::{Profile, SLOT, float};
 use recent::Recent;
 
 mod calibration;
 mod gamma;
 mod image;
+mod presence;
 mod profile;
 mod recent;
 
@@ -30,13 +36,13 @@ mod tests;
 pub use image::DemandImage;
 
 /// How fast the present fades into the usual.
-const FADE: i64 = 45 * MINUTE;
-/// After so much time nothing is left of the present.
+const FADE: i64 = 240 * MINUTE;
+/// After so much time next to nothing is left of the present.
 const FADED: i64 = 6 * FADE;
-/// e^(−15/45): what is left of the present one slot later.
-const FADE_PER_SLOT: f64 = 0.716_531_310_573_789_3;
+/// e^(−15/240): what is left of the present one slot later.
+const FADE_PER_SLOT: f64 = 0.939_413_062_813_475_8;
 /// Relative spread of demand beside that of single requests: agents start and stop.
-const SPREAD: f64 = 0.35;
+const SPREAD: f64 = 0.5;
 /// What φ forgets with each request.
 const KEEP: f64 = 0.999;
 /// Times are found to the minute.
@@ -46,6 +52,7 @@ const GRAIN: i64 = MINUTE;
 #[derive(Debug, Clone, Default)]
 pub struct Demand {
     recent: Recent,
+    presence: Presence,
     profile: Profile,
     /// Σ cost and Σ cost² of requests, forgetting.
     cost: f64,
@@ -63,23 +70,28 @@ impl Demand {
     pub fn spend(&mut self, at: Millis, dollars: f64) {
         let dollars = sane(dollars);
         self.advance(at);
-        if self.calibration.wants() {
-            for (index, horizon) in calibration::HORIZONS.iter().enumerate() {
-                if self.calibration.is_free(index) {
-                    let until = at.plus(*horizon);
-                    let low = self.quantile(at, until, 0.1);
-                    let high = self.quantile(at, until, 0.9);
-                    // Next to nothing counts as nothing: that the agents stop is foreseen.
-                    let low = if low < self.grain() { 0.0 } else { low };
-                    self.calibration.promise(index, until, low, high);
-                }
-            }
-        }
         self.recent.add(at, dollars);
+        self.presence.spend(at, dollars);
         self.profile.spend(at, dollars);
         self.calibration.spend(dollars);
         self.cost = self.cost * KEEP + dollars;
         self.square = self.square * KEEP + dollars * dollars;
+        if self.calibration.wants() {
+            self.promise(at);
+        }
+    }
+
+    /// Writes down what is foreseen, to be judged later.
+    fn promise(&mut self, at: Millis) {
+        for (index, horizon) in calibration::HORIZONS.iter().enumerate() {
+            if self.calibration.is_free(index) {
+                let until = at.plus(*horizon);
+                let (low, high) = (self.quantile(at, until, 0.1), self.quantile(at, until, 0.9));
+                // Next to nothing counts as nothing: that the agents stop is foreseen.
+                let low = if low < self.grain() { 0.0 } else { low };
+                self.calibration.promise(index, until, low, high);
+            }
+        }
     }
 
     /// Takes note that time passed: silence is data too. Cheap when less than a quarter of an hour
@@ -89,6 +101,13 @@ impl Demand {
         self.profile.advance(now);
     }
 
+    /// Nothing could be spent since the last call (the account was closed): that silence says
+    /// nothing about demand.
+    pub fn skip(&mut self, now: Millis) {
+        self.calibration.forget();
+        self.profile.skip(now);
+    }
+
     /// Quota-dollars per hour, over the last twenty minutes.
     pub fn rate(&self, now: Millis) -> f64 {
         self.recent.rate(now)
@@ -96,12 +115,13 @@ impl Demand {
 
     /// Mean demand in the span.
     pub fn expected(&self, now: Millis, until: Millis) -> f64 {
-        self.mean(self.rate(now), now, until)
+        self.mean(self.present(now), now, until)
     }
 
     /// The q-quantile of demand in the span, 0 < q < 1.
     pub fn quantile(&self, now: Millis, until: Millis, q: f64) -> f64 {
-        let spread = self.spread(self.expected(now, until), until.since(now));
+        let k = self.calibration.k(until.since(now));
+        let spread = self.spread(self.expected(now, until), k);
         gamma::quantile(spread.shape, q) * spread.scale
     }
 
@@ -110,37 +130,43 @@ impl Demand {
         if left <= 0.0 {
             return Foreseen { p10: Some(now), p50: Some(now), p90: Some(now) };
         }
-        let rate = self.rate(now);
+        let rate = self.present(now);
         let span = until.since(now);
         if span <= 0 {
             return Foreseen::default();
         }
-        let chance = |h: i64| {
-            let mean = self.mean(rate, now, now.plus(h));
-            let spread = self.spread(mean, h);
+        // What was learned of the width moves the ends of the interval, not its middle.
+        let chance = |h: i64, learned: bool| {
+            let k = if learned { self.calibration.k(h) } else { 1.0 };
+            let spread = self.spread(self.mean(rate, now, now.plus(h)), k);
             gamma::tail(spread.shape, left / spread.scale)
         };
-        let last = chance(span);
         let mut from = 0;
-        let mut first = |q: f64| {
-            if last < q {
+        let mut first = |q: f64, learned: bool| {
+            if chance(span, learned) < q {
+                from = span;
                 return None;
             }
             let (mut no, mut yes) = (from, span);
             while yes - no > GRAIN {
                 let middle = no + (yes - no) / 2;
-                if chance(middle) >= q { yes = middle } else { no = middle }
+                if chance(middle, learned) >= q { yes = middle } else { no = middle }
             }
             from = no;
             Some(now.plus(yes))
         };
-        Foreseen { p10: first(0.1), p50: first(0.5), p90: first(0.9) }
+        Foreseen { p10: first(0.1, true), p50: first(0.5, false), p90: first(0.9, true) }
     }
 
     /// Whether the intervals have been right often enough to be shown to people. The scheduler
     /// uses them from the start.
     pub fn trusted(&self) -> bool {
         self.calibration.trusted()
+    }
+
+    /// The rate that goes on.
+    fn present(&self, now: Millis) -> f64 {
+        self.presence.rate(now, self.rate(now))
     }
 
     fn mean(&self, rate: f64, now: Millis, until: Millis) -> f64 {
@@ -172,8 +198,7 @@ impl Demand {
         sum * fade
     }
 
-    fn spread(&self, mean: f64, horizon: i64) -> Spread {
-        let k = self.calibration.k(horizon);
+    fn spread(&self, mean: f64, k: f64) -> Spread {
         let scale = k * (self.grain() + SPREAD * SPREAD * mean);
         Spread { shape: mean / scale, scale }
     }

@@ -26,6 +26,7 @@ pub mod reloading;
 pub mod restart;
 pub mod say;
 pub mod serve;
+pub mod simulate;
 pub mod start;
 pub mod status;
 pub mod stop;
@@ -70,6 +71,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>, env: &'static dyn Env) -> 
         Command::Serve(args) => serve::run(&args, env),
         Command::Demo(args) => demo::run(&args),
         Command::Emulator(args) => emulator::run(args),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Version => {
             // The bare number, as ever: scripts compare it.
             drop(writeln!(io::stdout(), "{}", env!("CARGO_PKG_VERSION")));

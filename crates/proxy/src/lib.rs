@@ -10,6 +10,7 @@ pub mod runtime;
 pub mod secret;
 pub mod server;
 pub mod service;
+pub mod simulate;
 pub mod socket;
 pub mod state;
 pub mod upstream;

@@ -9,12 +9,12 @@ use crate::time::{DAY, HOUR, Millis};
 
 /// For which spans promises are made.
 pub(super) const HORIZONS: [i64; 4] = [HOUR, 5 * HOUR, DAY, 3 * DAY];
-/// How much a miss widens and a hit narrows: in balance where one in five is missed.
-const MISS: f64 = 0.08;
-const HIT: f64 = -0.02;
-/// Bounds of k.
-const LEAST: f64 = 0.1;
-const MOST: f64 = 20.0;
+/// How much a miss widens and a hit narrows ln k: in balance where one in five is missed. Gently,
+/// and within bounds: promises begin when work does, and are missed more often than the rest.
+const MISS: f64 = 0.02;
+const HIT: f64 = -0.005;
+const LEAST: f64 = 0.5;
+const MOST: f64 = 2.0;
 /// Trust: so many outcomes, of which lately this share was right.
 const OUTCOMES: u32 = 20;
 const RIGHT: f64 = 0.65;
@@ -67,6 +67,11 @@ impl Calibration {
         for promise in self.promises.iter_mut().flatten() {
             promise.spent += dollars;
         }
+    }
+
+    /// What was promised cannot be judged.
+    pub(super) fn forget(&mut self) {
+        self.promises = [None; 4];
     }
 
     /// Judges the promises that are due.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::calibration::{Calibration, Promise};
+use super::presence::Presence;
 use super::profile::{Profile, Seen};
 use super::recent::Recent;
 use super::{Demand, sane};
@@ -16,6 +17,12 @@ pub struct DemandImage {
     pub minute: i64,
     /// Dollars of the last minutes, oldest first.
     pub recent: Vec<f64>,
+    /// When the present activity began, epoch milliseconds.
+    pub since: Option<i64>,
+    /// When the last request was, epoch milliseconds.
+    pub last: i64,
+    /// Dollars spent in activities, and their minutes.
+    pub active: [f64; 2],
     /// Dollars and hours by class of day (Monday to Friday, Saturday and Sunday) and quarter hour.
     pub usual: Vec<[f64; 2]>,
     /// The start of the quarter hour that is not over, in epoch milliseconds.
@@ -43,6 +50,9 @@ impl Demand {
         DemandImage {
             minute,
             recent,
+            since: self.presence.since.map(|since| since.0),
+            last: self.presence.last.0,
+            active: [self.presence.dollars, self.presence.minutes],
             usual: self.profile.seen.iter().flatten().map(|it| [it.dollars, it.hours]).collect(),
             slot: self.profile.slot.map(|slot| slot.0),
             open: self.profile.open,
@@ -70,8 +80,15 @@ impl Demand {
             spent: sane(spent),
         };
         let [cost, square] = image.costs.map(sane);
+        let [dollars, minutes] = image.active.map(sane);
         Self {
             recent: Recent::restore(image.minute, &image.recent),
+            presence: Presence {
+                since: image.since.map(Millis),
+                last: Millis(image.last),
+                dollars,
+                minutes,
+            },
             profile,
             cost,
             square,
@@ -87,6 +104,7 @@ impl Demand {
     /// The clock was set back by `-span` milliseconds, and all that is stored moves with it.
     pub fn shift(&mut self, span: i64) {
         self.recent.shift(span);
+        self.presence.shift(span);
         self.profile.shift(span);
         self.calibration.shift(span);
     }
@@ -94,6 +112,7 @@ impl Demand {
     /// Two accounts turned out to be one: their demands add.
     pub fn absorb(&mut self, other: &Self) {
         self.recent.absorb(&other.recent);
+        self.presence.absorb(&other.presence);
         self.profile.absorb(&other.profile);
         self.cost += other.cost;
         self.square += other.square;

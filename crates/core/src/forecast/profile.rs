@@ -77,6 +77,17 @@ impl Profile {
         self.open += dollars;
     }
 
+    /// The slots until now were not seen.
+    pub(super) fn skip(&mut self, now: Millis) {
+        let Some(slot) = self.slot else { return };
+        if now.since(slot) < SLOT {
+            return;
+        }
+        self.close(slot);
+        self.slot = Some(floor(now));
+        self.rebuild();
+    }
+
     fn close(&mut self, slot: Millis) {
         let (class, quarter) = place(slot);
         let dollars = std::mem::take(&mut self.open);

@@ -32,6 +32,9 @@ pub enum Command {
     /// Run the emulated service on its own
     #[command(hide = true, after_help = EMULATOR_EXAMPLES)]
     Emulator(EmulatorArgs),
+    /// Compare strategies on a month of requests, without sending any
+    #[command(after_help = SIMULATE_EXAMPLES)]
+    Simulate(SimulateArgs),
     /// `--version`, as the flag that it is.
     #[command(skip)]
     Version,
@@ -95,6 +98,80 @@ pub struct EmulatorArgs {
     pub certificate_file: Option<PathBuf>,
 }
 
+/// What `simulate` can be told.
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+#[command(group = clap::ArgGroup::new("source").required(true))]
+pub struct SimulateArgs {
+    /// Requests, one JSON object a line: `timestamp` (ms), `session`, `model`, `input_tokens`,
+    /// `output_tokens`; `-` is standard input, `log` the proxy's own request log
+    #[arg(long, value_name = "FILE", group = "source")]
+    pub trace: Option<PathBuf>,
+    /// Make the requests up: a developer who works with coding agents
+    #[arg(long, group = "source")]
+    pub generate: bool,
+    /// How much is made up: light, full, over or crunch
+    #[arg(long, value_name = "LEVEL", default_value = "full", conflicts_with = "trace")]
+    pub load: String,
+    /// For how many days requests are made up
+    #[arg(long, default_value_t = 30, conflicts_with = "trace",
+        value_parser = clap::value_parser!(u32).range(1..=366))]
+    pub days: u32,
+    /// The seed of what is made up
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// How many accounts [default: as many as anniversaries, else 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub accounts: Option<u32>,
+    /// Their plan
+    #[arg(long, value_enum, default_value = "go")]
+    pub plan: WhichPlan,
+    /// Days from the start to each account's first monthly reset [default: evenly spread over 30]
+    #[arg(long, value_name = "DAYS", value_delimiter = ',')]
+    pub anniversaries: Vec<f64>,
+    /// predictive, round-robin, threshold, usage-weighted, fill-first [default: all]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub strategy: Vec<String>,
+    /// What becomes of a prompt cache when its session changes accounts
+    #[arg(long, value_enum, default_value = "lost-on-switch")]
+    pub cache: WhereCache,
+    /// For how long a prompt cache holds
+    #[arg(long, value_name = "SECONDS", default_value_t = 600.0)]
+    pub cache_ttl: f64,
+    /// Between two usage reports on an account
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
+    pub report_lag: f64,
+    /// When day 0 is [default: a Monday, 00:00 UTC]
+    #[arg(long, value_name = "DATE")]
+    pub start: Option<String>,
+    /// For programs
+    #[arg(long)]
+    pub json: bool,
+    /// How often forecasts were right on made-up traces of every load, seeds 1 to 5, instead
+    #[arg(long, hide = true, conflicts_with = "trace")]
+    pub forecast: bool,
+    /// Not read: nothing is configured in a simulation
+    #[arg(long, value_name = "PATH", hide = true)]
+    pub config: Option<PathBuf>,
+}
+
+/// `--plan`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum WhichPlan {
+    /// $10 a month
+    Go,
+    /// $40 a month
+    GoPlus,
+}
+
+/// `--cache`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum WhereCache {
+    /// It is lost
+    LostOnSwitch,
+    /// It is still there
+    Survives,
+}
+
 const EXAMPLES: &str = "\
 Examples:
   saros-proxy                            serve with ~/.config/saros/config.yaml
@@ -123,9 +200,19 @@ Examples:
 
 Prints one line of JSON with its address and keys when it is ready.";
 
+const SIMULATE_EXAMPLES: &str = "\
+Examples:
+  saros-proxy simulate --generate --accounts 3
+  saros-proxy simulate --generate --load crunch --seed 2 --cache survives
+  saros-proxy simulate --trace month.jsonl --anniversaries 3.5,17,29 --json
+
+Columns: list and tax are list dollars, warm and unused quota-dollars; tax is what was paid again
+because a warm session changed accounts; bound is warm as a share of the most that any choice could
+have served.";
+
 /// Commands of the tool that this one replaces, and those that are to come: people type them from
 /// habit, and scripts call them.
-const LATER: [&str; 23] = [
+const LATER: [&str; 22] = [
     "start",
     "stop",
     "restart",
@@ -139,7 +226,6 @@ const LATER: [&str; 23] = [
     "keys",
     "usage",
     "explain",
-    "simulate",
     "models",
     "sync-models",
     "sync-upstream",
@@ -300,7 +386,9 @@ mod tests {
         for line in ["-v", "--version"] {
             assert_eq!(read(line).unwrap(), Command::Version, "{line}");
         }
-        for line in ["--help", "-h", "help", "help serve", "serve --help", "help emulator"] {
+        for line in
+            ["--help", "-h", "help", "help serve", "serve --help", "help emulator", "help simulate"]
+        {
             let error = read(line).unwrap_err();
             let text = error.to_string();
             assert!(text.contains("Usage:") && text.contains("Examples:"), "{line}: {text}");
