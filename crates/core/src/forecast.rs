@@ -20,7 +20,7 @@ use crate::time::{HOUR, MINUTE, Millis};
 use crate::view::Foreseen;
 use calibration::Calibration;
 use presence::Presence;
-use profile::{Profile, SLOT, float};
+use profile::{Profile, float};
 use recent::Recent;
 
 mod calibration;
@@ -37,10 +37,6 @@ pub use image::DemandImage;
 
 /// How fast the present fades into the usual.
 const FADE: i64 = 240 * MINUTE;
-/// After so much time next to nothing is left of the present.
-const FADED: i64 = 6 * FADE;
-/// e^(−15/240): what is left of the present one slot later.
-const FADE_PER_SLOT: f64 = 0.939_413_062_813_475_8;
 /// Relative spread of demand beside that of single requests: agents start and stop.
 const SPREAD: f64 = 0.5;
 /// What φ forgets with each request.
@@ -172,30 +168,11 @@ impl Demand {
     fn mean(&self, rate: f64, now: Millis, until: Millis) -> f64 {
         let span = until.since(now).max(0);
         let fade = float(FADE) / float(HOUR);
-        let present = rate * fade * (1.0 - (-float(span) / float(FADE)).exp());
-        present + self.profile.between(now, until) - self.held_back(now, span)
-    }
-
-    /// ∫ usual(t)·e^(−t/τ) dt: the part of the usual that the present still stands for.
-    fn held_back(&self, now: Millis, span: i64) -> f64 {
-        let span = span.min(FADED);
-        let first = (profile::floor(now).plus(SLOT).since(now)).min(span);
-        let fade = float(FADE) / float(HOUR);
-        let after_first = (-float(first) / float(FADE)).exp();
-        let mut sum = self.profile.rate(now) * (1.0 - after_first);
-        let (mut at, mut weight) = (first, after_first);
-        while at < span {
-            let length = SLOT.min(span - at);
-            let next = if length == SLOT {
-                weight * FADE_PER_SLOT
-            } else {
-                weight * (-float(length) / float(FADE)).exp()
-            };
-            sum += self.profile.rate(now.plus(at)) * (weight - next);
-            weight = next;
-            at += length;
-        }
-        sum * fade
+        let faded = (-float(span) / float(FADE)).exp();
+        // The part of the usual that the present still stands for.
+        let held_back = self.profile.fading(now) - faded * self.profile.fading(now.plus(span));
+        rate * fade * (1.0 - faded)
+            + (self.profile.between(now, now.plus(span)) - held_back).max(0.0)
     }
 
     fn spread(&self, mean: f64, k: f64) -> Spread {

@@ -14,6 +14,9 @@ const WEEK: i64 = 7 * DAY;
 const MONDAY: i64 = 4 * DAY;
 /// What a day's slot keeps of what was known before it: two weeks of memory for both classes.
 const KEEP: [f64; 2] = [0.9, 0.78];
+/// τ in hours, and what is left after a slot: e^(−15/240).
+const FADE_HOURS: f64 = 4.0;
+const FADE_PER_SLOT: f64 = 0.939_413_062_813_475_8;
 /// Weights of a slot's neighbours: work does not begin at the same quarter every day.
 const KERNEL: [f64; 5] = [1.0, 0.8, 0.6, 0.4, 0.2];
 /// How many hours of the mean a slot is worth before anything was seen of it.
@@ -39,6 +42,8 @@ pub(super) struct Profile {
     pub(super) open: f64,
     /// Dollars from Monday 00:00 to the start of each slot of the usual week.
     week: Box<[f64; WEEK_SLOTS + 1]>,
+    /// ∫ usual(s)·e^(−(s−t)/τ) ds from the start t of each slot to the end of all weeks.
+    ahead: Box<[f64; WEEK_SLOTS + 1]>,
 }
 
 impl Default for Profile {
@@ -48,6 +53,7 @@ impl Default for Profile {
             slot: None,
             open: 0.0,
             week: Box::new([0.0; WEEK_SLOTS + 1]),
+            ahead: Box::new([0.0; WEEK_SLOTS + 1]),
         }
     }
 }
@@ -115,6 +121,29 @@ impl Profile {
             sum += rate * 0.25;
             *place = sum;
         }
+        // Backwards twice around the week: what the first round started from has faded by then.
+        let mut after = 0.0;
+        for _ in 0..2 {
+            let slots = self.ahead.iter_mut().rev().skip(1);
+            let dollars = self.week.iter().rev().zip(self.week.iter().rev().skip(1));
+            for (place, (end, start)) in slots.zip(dollars) {
+                after = (end - start) / 0.25 * FADE_HOURS * (1.0 - FADE_PER_SLOT)
+                    + FADE_PER_SLOT * after;
+                *place = after;
+            }
+        }
+        if let Some(last) = self.ahead.last_mut() {
+            *last = after;
+        }
+    }
+
+    /// ∫ usual(s)·e^(−(s−t)/τ) ds from `at` on, without end.
+    pub(super) fn fading(&self, at: Millis) -> f64 {
+        let into = at.0.saturating_sub(MONDAY).rem_euclid(WEEK);
+        let slot = index(into / SLOT);
+        let next = self.ahead.get(slot + 1).copied().unwrap_or_default();
+        let left = (-float(SLOT - into % SLOT) / float(super::FADE)).exp();
+        self.rate(at) * FADE_HOURS * (1.0 - left) + left * next
     }
 
     /// Usual dollars in the span.
