@@ -9,7 +9,7 @@
 
 use std::io::Write;
 use std::panic;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use saros_core::time::Millis;
@@ -160,7 +160,7 @@ impl Log {
     }
 
     /// Queues the record of a request, for the log and for the file of requests if one is kept.
-    pub fn request(&self, record: RequestRecord) {
+    pub fn request(&self, record: Arc<RequestRecord>) {
         let shown = self.shows(Level::Info);
         if shown || self.queue.keeps_requests() {
             self.queue.push(Entry::Request { at: now(), shown, record });
@@ -180,7 +180,7 @@ impl Log {
 }
 
 /// Writes a record of a request to the log of the process, if there is one.
-pub fn request(record: RequestRecord) {
+pub fn request(record: Arc<RequestRecord>) {
     if let Some(log) = LOG.get() {
         log.request(record);
     }

@@ -1,7 +1,7 @@
 //! The last few thousand requests, for whoever asks why one went the way it did.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
@@ -12,11 +12,11 @@ const KEPT: usize = 4096;
 
 /// See the module documentation. Takes memory as it fills.
 #[derive(Debug, Default)]
-pub struct Recent(Mutex<VecDeque<RequestRecord>>);
+pub struct Recent(Mutex<VecDeque<Arc<RequestRecord>>>);
 
 impl Recent {
     /// Adds one; the oldest makes room.
-    pub fn add(&self, record: RequestRecord) {
+    pub fn add(&self, record: Arc<RequestRecord>) {
         let mut kept = self.kept();
         let oldest = if kept.len() == KEPT { kept.pop_front() } else { None };
         kept.push_back(record);
@@ -26,16 +26,16 @@ impl Recent {
     }
 
     /// The one with this id.
-    pub fn find(&self, id: Uuid) -> Option<RequestRecord> {
+    pub fn find(&self, id: Uuid) -> Option<Arc<RequestRecord>> {
         self.kept().iter().rev().find(|record| record.id == id).cloned()
     }
 
     /// The one that ended last.
-    pub fn last(&self) -> Option<RequestRecord> {
+    pub fn last(&self) -> Option<Arc<RequestRecord>> {
         self.kept().back().cloned()
     }
 
-    fn kept(&self) -> MutexGuard<'_, VecDeque<RequestRecord>> {
+    fn kept(&self) -> MutexGuard<'_, VecDeque<Arc<RequestRecord>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -50,7 +50,7 @@ mod tests {
         assert!(recent.last().is_none());
         let count = KEPT as u128 + 10;
         for id in 0..count {
-            recent.add(RequestRecord::new(Uuid::from_u128(id)));
+            recent.add(Arc::new(RequestRecord::new(Uuid::from_u128(id))));
         }
         let has = |id| recent.find(Uuid::from_u128(id)).is_some();
         assert!(!has(9) && has(10) && has(count - 1) && !has(count));

@@ -1,6 +1,5 @@
 //! One record per request.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +7,11 @@ use saros_core::fault::FaultKind;
 use saros_core::format::Format;
 use saros_core::id::SessionKey;
 use saros_core::meter::Tokens;
+use saros_core::pool::Decision;
 use saros_core::time::Millis;
+use smallvec::SmallVec;
 use uuid::Uuid;
 
-use crate::observe::log;
 use crate::observe::log::line::Line;
 
 /// What is known of a request when it has ended. No content, ever.
@@ -29,6 +29,8 @@ pub struct RequestRecord {
     pub label: Option<Arc<str>>,
     /// Attempts made.
     pub attempts: u32,
+    /// How the account of each attempt was chosen.
+    pub decisions: SmallVec<[Decision; 1]>,
     /// Those that failed, in order: at whom, and how.
     pub failed: Vec<(Arc<str>, FaultKind)>,
     /// What the client got.
@@ -90,6 +92,7 @@ impl RequestRecord {
             model: None,
             label: None,
             attempts: 0,
+            decisions: SmallVec::new(),
             failed: Vec::new(),
             status: None,
             ttfb: None,
@@ -115,17 +118,12 @@ impl RequestRecord {
         self.format.is_some() || self.attempts > 0
     }
 
-    /// Writes it to the log.
-    pub fn log(self) {
-        log::request(self);
-    }
-
     /// Adds everything that is known to a line.
     pub fn fields(&self, line: &mut Line<'_>) {
         let mut id = [0; uuid::fmt::Hyphenated::LENGTH];
         line.word("id", self.id.hyphenated().encode_lower(&mut id));
         if let Some(status) = self.status {
-            line.plain("status", status);
+            line.count("status", status.into());
         }
         if let Some(format) = self.format {
             line.word("format", format.name());
@@ -136,24 +134,24 @@ impl RequestRecord {
         if let Some(label) = &self.label {
             line.text("label", label);
         }
-        line.plain("attempts", self.attempts);
+        line.count("attempts", self.attempts.into());
         if let Some(ttfb) = self.ttfb {
-            line.plain("ttfbMs", Ms(ttfb));
+            line.tenths("ttfbMs", tenths(ttfb));
         }
-        line.plain("durationMs", Ms(self.duration));
-        line.plain("bytesIn", self.bytes_in);
-        line.plain("bytesOut", self.bytes_out);
+        line.tenths("durationMs", tenths(self.duration));
+        line.count("bytesIn", self.bytes_in);
+        line.count("bytesOut", self.bytes_out);
         if let Some(tokens) = self.tokens {
-            line.plain("inputTokens", tokens.input);
+            line.count("inputTokens", tokens.input);
             if let Some(cached) = tokens.cached {
-                line.plain("cachedTokens", cached);
+                line.count("cachedTokens", cached);
             }
             if tokens.cache_write > 0 {
-                line.plain("cacheWriteTokens", tokens.cache_write);
+                line.count("cacheWriteTokens", tokens.cache_write);
             }
-            line.plain("outputTokens", tokens.output);
+            line.count("outputTokens", tokens.output);
             if tokens.reasoning > 0 {
-                line.plain("reasoningTokens", tokens.reasoning);
+                line.count("reasoningTokens", tokens.reasoning);
             }
         }
         if let Some(fault) = self.fault {
@@ -166,14 +164,9 @@ impl RequestRecord {
     }
 }
 
-/// Milliseconds with a tenth.
-struct Ms(Duration);
-
-impl fmt::Display for Ms {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tenths = self.0.as_micros() / 100;
-        write!(f, "{}.{}", tenths / 10, tenths % 10)
-    }
+/// Tenths of a millisecond.
+fn tenths(span: Duration) -> u64 {
+    u64::try_from(span.as_micros() / 100).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

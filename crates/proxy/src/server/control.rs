@@ -3,6 +3,8 @@
 //! Always behind a token, also on this machine: other users may share it. The commands find the
 //! control token in the state folder, which only its owner can read.
 
+mod decision;
+
 use std::sync::Arc;
 
 use http::{Method, Response, StatusCode};
@@ -55,8 +57,8 @@ impl Asked {
 pub async fn answer(app: &Arc<App>, asked: &Asked) -> Response<Out> {
     match asked {
         Asked::Accounts => json_of(&accounts::accounts(app)),
-        Asked::Request(id) => request(app.recent.find(*id)),
-        Asked::LastRequest => request(app.recent.last()),
+        Asked::Request(id) => request(app, app.recent.find(*id)),
+        Asked::LastRequest => request(app, app.recent.last()),
         Asked::Reload => reload(app).await,
         Asked::Nothing => not_found(
             "There is GET /saros/v1/accounts, GET /saros/v1/requests/<id> (or last) and POST \
@@ -115,8 +117,8 @@ struct Explained<'a> {
     /// In dollars, where the answer named it.
     list_cost: Option<f64>,
     balance_cost: Option<f64>,
-    /// From whom the pool chose, and by what.
-    candidates: [(); 0],
+    /// How the account of each attempt was chosen.
+    decisions: Vec<decision::Decided>,
 }
 
 #[derive(Serialize)]
@@ -136,17 +138,17 @@ struct TokenFigures {
     reasoning: u64,
 }
 
-fn request(record: Option<RequestRecord>) -> Response<Out> {
+fn request(app: &App, record: Option<Arc<RequestRecord>>) -> Response<Out> {
     let Some(record) = record else {
         return not_found(
             "No such request: the last few thousand that have ended since the proxy was started are \
              kept.",
         );
     };
-    json_of(&explained(&record))
+    json_of(&explained(app, &record))
 }
 
-fn explained(record: &RequestRecord) -> Explained<'_> {
+fn explained<'a>(app: &App, record: &'a RequestRecord) -> Explained<'a> {
     let millis = |span: std::time::Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     let failed =
         record.failed.iter().map(|(label, fault)| FailedAttempt { label, fault: fault.name() });
@@ -176,6 +178,6 @@ fn explained(record: &RequestRecord) -> Explained<'_> {
         }),
         list_cost: record.list_cost,
         balance_cost: record.balance_cost,
-        candidates: [],
+        decisions: decision::all(app, record),
     }
 }

@@ -89,7 +89,7 @@ pub fn health(app: &App, trusted: bool) -> Response<Out> {
     let health = Health {
         status: "ok",
         version: env!("CARGO_PKG_VERSION"),
-        strategy: "round-robin",
+        strategy: setup.config.strategy.name(),
         uptime: Instant::now().saturating_duration_since(app.started).as_secs_f64(),
         key_count: standings.len(),
         enabled_count: standings.len() - disabled,

@@ -1,11 +1,14 @@
 //! What is written down of a request: one record, logged once, however the request ends.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use saros_core::fault::FaultKind;
 use saros_wire::usage::Reading;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::observe::log;
 use crate::observe::record::{End, RequestRecord};
 use crate::server::lease::Active;
 
@@ -70,10 +73,11 @@ impl Journal {
         if !std::mem::replace(&mut self.written, true) {
             self.record.duration = moment.saturating_duration_since(self.started);
             let record = std::mem::replace(&mut self.record, RequestRecord::new(Uuid::nil()));
+            let record = Arc::new(record);
             if record.is_for_service() {
-                self.active.app().recent.add(record.clone());
+                self.active.app().recent.add(Arc::clone(&record));
             }
-            record.log();
+            log::request(record);
         }
     }
 }

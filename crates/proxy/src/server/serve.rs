@@ -156,7 +156,7 @@ async fn run(app: &Arc<App>, mut work: Box<Work>) -> Response<Out> {
         };
         let mut lease = Lease::new(app, grant.lease, estimate(&work.out.body));
         work.ticket.trail.replays += u8::from(grant.replay);
-        note(&mut work.journal, &grant, &key.label);
+        note(&mut work.journal, grant, &key.label);
         match attempt::run(app, &key, &work.out, &mut lease).await {
             Attempted::Begun(parts, answer) => {
                 return begun(app, *work, lease, parts, answer, &key.label_value);
@@ -218,10 +218,11 @@ fn begun(
     Response::from_parts(parts, Out::Relay(Box::new(relay)))
 }
 
-fn note(journal: &mut Journal, grant: &Grant, label: &Arc<str>) {
+fn note(journal: &mut Journal, grant: Grant, label: &Arc<str>) {
     journal.record.attempts += 1;
     journal.record.label = Some(Arc::clone(label));
     journal.record.replayed |= grant.replay;
+    journal.record.decisions.push(grant.decision);
 }
 
 /// An answer of our own, or a held one: written down and sent.

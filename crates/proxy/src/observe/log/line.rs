@@ -37,10 +37,11 @@ impl<'a> Line<'a> {
     pub fn begin(out: &'a mut String, form: Form, level: Level, at: Millis, message: &str) -> Self {
         match form {
             Form::Json => {
-                push(
-                    out,
-                    format_args!("{{\"level\":{},\"time\":{},\"msg\":\"", number(level), at.0),
-                );
+                out.push_str("{\"level\":");
+                digits(out, number(level).into());
+                out.push_str(",\"time\":");
+                digits(out, at.0.unsigned_abs());
+                out.push_str(",\"msg\":\"");
                 escape(out, &scrub(message), true);
                 out.push('"');
             }
@@ -82,6 +83,21 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// Adds a field that is a whole number. A request's line has eight of them: without the
+    /// machinery of formatting they cost a tenth.
+    pub fn count(&mut self, name: &str, value: u64) {
+        self.name(name);
+        digits(self.out, value);
+    }
+
+    /// Adds a field that is a number with one decimal, given in tenths.
+    pub fn tenths(&mut self, name: &str, value: u64) {
+        self.name(name);
+        digits(self.out, value / 10);
+        self.out.push('.');
+        digits(self.out, value % 10);
+    }
+
     /// Adds a field that is a number or a truth value: what needs no quotes in JSON.
     pub fn plain(&mut self, name: &str, value: impl Display) {
         self.name(name);
@@ -109,6 +125,21 @@ impl<'a> Line<'a> {
     }
 }
 
+fn digits(out: &mut String, mut value: u64) {
+    let mut text = [b'0'; 20];
+    let mut first = text.len() - 1;
+    for (place, digit) in text.iter_mut().enumerate().rev() {
+        *digit = b'0' + u8::try_from(value % 10).unwrap_or_default();
+        value /= 10;
+        first = place;
+        if value == 0 {
+            break;
+        }
+    }
+    let text = text.get(first..).and_then(|digits| std::str::from_utf8(digits).ok());
+    out.push_str(text.unwrap_or_default());
+}
+
 fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
     // Writing to a string cannot fail.
     let _ = out.write_fmt(text);
@@ -117,6 +148,11 @@ fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
 /// As in a JSON string; C1 controls too, since some terminals obey them. Quotes and backslashes
 /// only where the text stands in quotes.
 fn escape(out: &mut String, text: &str, quoted: bool) {
+    // Nearly every text is plain, and so is seen at a glance.
+    if text.bytes().all(|byte| (b' '..0x7f).contains(&byte) && byte != b'"' && byte != b'\\') {
+        out.push_str(text);
+        return;
+    }
     let special = |c: char| c.is_control() || quoted && (c == '"' || c == '\\');
     let mut rest = text;
     while let Some(at) = rest.find(special) {
@@ -200,6 +236,21 @@ mod tests {
         );
         let colored = line(Form::Readable { colors: true }, "Something", "glm-5.2");
         assert!(colored.contains("\u{1b}[33mWARN \u{1b}[0m Something"), "{colored:?}");
+    }
+
+    #[test]
+    fn numbers() {
+        let mut out = String::new();
+        for value in [0, 7, 10, 1_795_000_000_123, u64::MAX] {
+            digits(&mut out, value);
+            out.push(' ');
+        }
+        assert_eq!(out, format!("0 7 10 1795000000123 {} ", u64::MAX));
+        let mut out = String::new();
+        let mut line = Line { out: &mut out, form: Form::Json };
+        line.tenths("ms", 12_345);
+        line.count("n", 3);
+        assert_eq!(out, ",\"ms\":1234.5,\"n\":3");
     }
 
     #[test]

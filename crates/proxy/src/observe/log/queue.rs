@@ -32,7 +32,6 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Something to write.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a box for each request would cost more")]
 pub enum Entry {
     /// A finished line.
     Line(String),
@@ -43,7 +42,7 @@ pub enum Entry {
         /// Whether the log is to show it, or only the file of requests.
         shown: bool,
         /// What is known of it.
-        record: RequestRecord,
+        record: Arc<RequestRecord>,
     },
 }
 

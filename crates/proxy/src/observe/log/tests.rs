@@ -52,7 +52,7 @@ fn events_become_lines_in_order() {
     let written = written(JSON, |log| {
         let label = Some("home");
         tracing::info!(target: "saros_proxy::x", count = 3, ok = true, cost = 0.5, label, "One");
-        log.request(RequestRecord::new(Uuid::from_u128(1)));
+        log.request(Arc::new(RequestRecord::new(Uuid::from_u128(1))));
         tracing::warn!(target: "saros_core", why = ?Some("a\"b"), "Two {}", 2);
         tracing::error!(target: "saros_proxy", name = %"x y");
     });
@@ -83,7 +83,7 @@ fn levels_filter() {
             tracing::trace!(target: "saros", "T");
             tracing::debug!(target: "saros", "D");
             tracing::info!(target: "saros", "I");
-            log.request(RequestRecord::new(Uuid::from_u128(2)));
+            log.request(Arc::new(RequestRecord::new(Uuid::from_u128(2))));
             tracing::warn!(target: "saros", "W");
             tracing::error!(target: "saros", "E");
             log.write(Level::Fatal, "F", |_| {});
@@ -158,10 +158,10 @@ fn a_stuck_reader_stops_nobody_and_the_loss_is_told() {
     let written = Written::default();
     let stuck = Stuck { entered, release, released: false, written: written.clone() };
     let (log, guard) = Log::start(JSON, Box::new(stuck));
-    log.request(RequestRecord::new(Uuid::from_u128(3)));
+    log.request(Arc::new(RequestRecord::new(Uuid::from_u128(3))));
     has_entered.recv().unwrap();
     for _ in 0..10_000 {
-        log.request(RequestRecord::new(Uuid::from_u128(4)));
+        log.request(Arc::new(RequestRecord::new(Uuid::from_u128(4))));
     }
     let_go.send(()).unwrap();
     drop(guard);
@@ -216,9 +216,9 @@ fn requests_are_kept_whatever_the_level() {
     let written = Written::default();
     let (log, guard) =
         Log::start(Settings { level: Level::Error, ..JSON }, Box::new(written.clone()));
-    log.request(RequestRecord::new(Uuid::from_u128(5)));
+    log.request(Arc::new(RequestRecord::new(Uuid::from_u128(5))));
     log.keep_requests(RequestLog::open(folder.path()).unwrap());
-    log.request(RequestRecord::new(Uuid::from_u128(6)));
+    log.request(Arc::new(RequestRecord::new(Uuid::from_u128(6))));
     drop(guard);
     assert_eq!(written.messages(), [""; 0]);
     let text = std::fs::read_to_string(folder.path().join("requests.jsonl")).unwrap();
@@ -231,7 +231,7 @@ fn a_panic_is_told_without_its_secret() {
     let written = Written::default();
     let (log, guard) = Log::start(JSON, Box::new(written.clone()));
     log.install();
-    request(RequestRecord::new(Uuid::from_u128(7)));
+    request(Arc::new(RequestRecord::new(Uuid::from_u128(7))));
     drop(std::panic::catch_unwind(|| panic!("bad key sk-0123456789abcdefghijklmnopqrstuvwxyz")));
     fatal("over");
     drop(guard);
