@@ -49,9 +49,8 @@ pub struct ServeArgs {
     #[arg(long, value_name = "HOST", help = flag_help("host"))]
     #[expect(missing_docs, reason = "the table of options says it")]
     pub host: Option<String>,
-    /// How an account is chosen: this version has round-robin only; predictive comes with a later
-    /// version
-    #[arg(long, value_name = "STRATEGY")]
+    #[arg(long, value_name = "STRATEGY", help = flag_help("strategy"))]
+    #[expect(missing_docs, reason = "the table of options says it")]
     pub strategy: Option<String>,
     /// Configuration file [default: config.yaml in ~/.config/saros, else here]
     #[arg(long, value_name = "PATH")]

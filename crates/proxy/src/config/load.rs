@@ -75,7 +75,6 @@ fn from_source(
 
     let mut config =
         Config { config_dir: files.config_dir, state_dir: files.state_dir, ..Config::default() };
-    let mut pending = Vec::new();
     let mut places = Vec::with_capacity(SETTINGS.len());
     let mut items = Vec::new();
     for setting in SETTINGS {
@@ -84,9 +83,6 @@ fn from_source(
             match value::put(setting, &node, &mut config) {
                 Ok(()) => {
                     place = collector.place(node.spot);
-                    if setting.pending.is_some_and(|asks| asks(&node)) {
-                        pending.push(setting.name.to_owned());
-                    }
                 }
                 Err(wrong) => {
                     for bad in wrong {
@@ -102,7 +98,6 @@ fn from_source(
     }
     // Last, because every key may rely on an option of all.
     no_list(&root, &mut collector);
-    pending.extend(pending_of_keys(&items));
     let drafts = keys::read(&items, &config, &mut collector);
     let (keys, at) = keys::finish(drafts, env, &mut collector);
     config.keys = keys;
@@ -110,11 +105,6 @@ fn from_source(
         config.scraping = scraping::read(node, &at, env, &mut collector);
     }
     collector.problems.extend(readable_by_others(&root, collector.source.as_ref(), env));
-    if !pending.is_empty() {
-        let names: Vec<String> = pending.iter().map(|name| format!("`{name}`")).collect();
-        let what = format!("not in effect in this version: {}", names.join(", "));
-        collector.problems.push(Problem::new(Severity::Warning, what));
-    }
 
     if collector.failed() {
         return Err(LoadError { problems: collector.problems });
@@ -313,16 +303,6 @@ fn no_list(root: &Node, collector: &mut Collector) {
             Problem::new(Severity::Warning, what).allowed("a list of `{label, key}`").rejects();
         collector.add(problem, node.spot, Show::Secret);
     }
-}
-
-/// The keys' own further names that are not in effect.
-fn pending_of_keys(items: &[Node]) -> impl Iterator<Item = String> {
-    let balance = items.iter().any(|item| item.get("allowBalance").is_some_and(spends));
-    let plan = items.iter().any(|item| item.get("plan").is_some());
-    [(balance, "allowBalance"), (plan, "plan")]
-        .into_iter()
-        .filter(|(used, _)| *used)
-        .map(|(_, name)| format!("keys[].{name}"))
 }
 
 /// Warns about names that mean nothing.

@@ -39,8 +39,6 @@ pub struct Setting {
     pub kind: Kind,
     /// The value in effect, secrets masked; `null` for none.
     pub get: fn(&Config) -> Value,
-    /// Whether a value asks for something that this version does not do yet, which is warned about.
-    pub(crate) pending: Option<fn(&Node) -> bool>,
 }
 
 /// What an option holds, and where it goes.

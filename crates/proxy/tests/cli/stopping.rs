@@ -31,7 +31,6 @@ fn serves_until_it_is_asked_to_stop() {
             "  - home: sk-a...AAAA",
             "CORS allows all origins",
             "did you mean `port`?",
-            "not in effect in this version: `usageThreshold`",
         ] {
             assert!(messages.iter().any(|line| line.contains(wanted)), "{wanted}: {messages:#?}");
         }

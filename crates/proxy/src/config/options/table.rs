@@ -39,7 +39,6 @@ const OURS: Setting = Setting {
     live: true,
     kind: Kind::Keys,
     get: |_| Value::Null,
-    pending: None,
 };
 
 /// The options of the tool that this one replaces.
@@ -111,7 +110,6 @@ pub const SETTINGS: &[Setting] = &[
             },
         },
         get: |config| json!(config.strategy.name()),
-        pending: Some(|node| node.text().is_some_and(|text| text.trim() != "round-robin")),
         ..OURS
     },
     Setting {
@@ -126,7 +124,6 @@ pub const SETTINGS: &[Setting] = &[
             set: |config, value| config.usage_threshold = u8::try_from(value).ok(),
         },
         get: |config| json!(config.usage_threshold),
-        pending: Some(|_| true),
         ..OURS
     },
     Setting {
@@ -311,7 +308,6 @@ pub const SETTINGS: &[Setting] = &[
                in dollars. Each key may have an own value.",
         kind: Kind::Balance(|config, value| config.allow_balance = value),
         get: |config| config.allow_balance.to_json(),
-        pending: Some(spends),
         ..OURS
     },
     Setting {
@@ -381,7 +377,6 @@ pub const SETTINGS: &[Setting] = &[
         get: |config| {
             config.prices.iter().map(|price| (price.model.clone(), price.to_json())).collect()
         },
-        pending: Some(|node| matches!(&node.value, Yaml::Map(models) if !models.is_empty())),
         ..OURS
     },
     Setting {
@@ -394,11 +389,6 @@ pub const SETTINGS: &[Setting] = &[
         ..ORIGINAL
     },
 ];
-
-/// Whether an `allowBalance` allows anything.
-pub(crate) fn spends(node: &Node) -> bool {
-    node.text().is_some_and(|text| boolean(text) != Some("false"))
-}
 
 /// A key as it would be written, with its secret masked, and without what is as it is for all.
 fn shown_key(key: &KeyConfig, config: &Config) -> Value {

@@ -259,19 +259,12 @@ fn unknown_names_are_told_with_what_was_meant() {
 }
 
 #[test]
-fn options_that_are_not_in_effect_are_named_once() {
-    let world = World::yaml("strategy: predictive\n");
-    assert_eq!(world.complaints(), ["not in effect in this version: `strategy`"]);
+fn options_of_choosing_are_in_effect() {
     let world =
         World::yaml(&format!("keys: [{{label: a, key: {A}, plan: go-plus}}]\nallowBalance: 5"))
             .var("USAGE_THRESHOLD", "50")
             .flag("strategy", "predictive");
-    assert_eq!(
-        world.complaints(),
-        [
-            "not in effect in this version: `strategy`, `usageThreshold`, `allowBalance`, `keys[].plan`"
-        ]
-    );
+    assert_eq!(world.complaints(), [""; 0]);
     let silent = "strategy: round-robin\nscraping: {enabled: false, accounts: []}\nallowBalance: false\nprices: {}\n";
     assert_eq!(World::yaml(silent).complaints(), [""; 0]);
     assert_eq!(World::new().flag("strategy", "round-robin").complaints(), [""; 0]);

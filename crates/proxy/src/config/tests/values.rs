@@ -59,7 +59,6 @@ fn bad_dollars_are_named_each_with_its_place() {
         [
             "config.yaml:2:64: `allowBalance` of entry 1 of `keys` cannot be `maybe`; allowed: `true`, `false`, or a number of dollars",
             "config.yaml:2:77: `plan` of entry 1 of `keys` cannot be `max`; allowed: `go` or `go-plus`",
-            "not in effect in this version: `keys[].allowBalance`, `keys[].plan`",
         ]
     );
 }
