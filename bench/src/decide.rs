@@ -9,7 +9,7 @@ use std::time::Instant;
 use saros_core::format::Format;
 use saros_core::id::{KeyId, LeaseId, SessionKey, UpstreamId};
 use saros_core::meter::{Bill, Tokens};
-use saros_core::pool::{Admission, Ask, Outcome, Pool, Roster, RosterKey, Rules};
+use saros_core::pool::{Admission, AllowBalance, Ask, Outcome, Pool, Roster, RosterKey, Rules};
 use saros_core::time::Millis;
 
 use crate::Fallible;
@@ -27,6 +27,8 @@ pub(crate) fn measure() -> Fallible<f64> {
         id: KeyId(index * 0x9e37_79b9),
         label: Arc::from(format!("account-{index}")),
         upstream: UpstreamId(0),
+        plan: None,
+        allow_balance: AllowBalance::No,
     });
     drop(pool.apply(Roster { keys: keys.collect(), rules: Rules::default() }, false, now));
     let model: Arc<str> = Arc::from("glm-5.2");

@@ -92,24 +92,26 @@ impl Tap {
         while let Some(byte) = rest.get(at) {
             let behind = at + 1;
             match byte {
-                b'"' => match self.inside(rest, behind, json::string_length) {
-                    Some(length) => at = behind + length,
-                    None => {
+                b'"' => {
+                    let Some(length) = self.inside(rest, behind, json::string_length) else {
                         self.place = Place::Text;
                         if self.expect_key {
                             self.key.clear();
                         }
                         self.keep(rest.get(..behind).unwrap_or_default());
                         return behind;
-                    }
-                },
-                b'{' | b'[' => match self.inside(rest, behind, |inside| json::close(inside, 1)) {
-                    Some(length) => at = behind + length - 1,
-                    None => {
+                    };
+                    at = behind + length;
+                }
+                b'{' | b'[' => {
+                    let close = |inside: &[u8]| json::close(inside, 1);
+                    if let Some(length) = self.inside(rest, behind, close) {
+                        at = behind + length - 1;
+                    } else {
                         self.depth += 1;
                         self.expect_key = self.depth == 1;
                     }
-                },
+                }
                 b'}' | b']' => {
                     if self.depth == 1 {
                         self.keep(rest.get(..at).unwrap_or_default());

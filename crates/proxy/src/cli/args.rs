@@ -397,7 +397,7 @@ mod tests {
         assert!(!help.contains("emulator"));
         let words: Vec<&str> = help.split_whitespace().collect();
         let words = words.join(" ");
-        assert!(words.contains("predictive comes with a later version"), "{help}");
+        assert!(words.contains("How an account is chosen"), "{help}");
     }
 
     #[test]

@@ -6,7 +6,6 @@ use crate::config::env::Env;
 use crate::config::excerpt::{Excerpt, Show};
 use crate::config::options::{
     ACCOUNT_FIELDS, Field, KEY_FIELDS, Kind, PRICE_FIELDS, SCRAPING_FIELDS, SETTINGS, Setting,
-    spends,
 };
 use crate::config::paths::{CONFIG_FILE, Paths};
 use crate::config::problem::{Collector, LoadError, Place, Problem, Severity, Source};

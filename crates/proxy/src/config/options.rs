@@ -7,7 +7,6 @@
 use serde_json::Value;
 
 use crate::config::base::BaseUrl;
-use crate::config::yaml::Node;
 use crate::config::{Balance, Config, Price};
 
 mod fields;
@@ -15,7 +14,6 @@ mod table;
 
 pub use fields::{ACCOUNT_FIELDS, Field, Holds, KEY_FIELDS, PLANS, PRICE_FIELDS, SCRAPING_FIELDS};
 pub use table::SETTINGS;
-pub(crate) use table::spends;
 
 /// One option.
 #[derive(Debug)]

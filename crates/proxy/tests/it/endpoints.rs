@@ -28,7 +28,7 @@ async fn health_has_the_fields_that_scripts_read() {
     let expected = json!({
         "status": "ok",
         "version": env!("CARGO_PKG_VERSION"),
-        "strategy": "round-robin",
+        "strategy": "predictive",
         "uptime": uptime,
         "keyCount": 3,
         "enabledCount": 1,

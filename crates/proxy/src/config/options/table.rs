@@ -5,8 +5,6 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::config::options::{Item, Kind, SCRAPING_FIELDS, Setting};
-use crate::config::value::boolean;
-use crate::config::yaml::{Node, Value as Yaml};
 use crate::config::{
     Config, HeaderTimeout, KeyConfig, OnExhausted, Origins, RequireClientToken, Scraping,
     ScrapingAccount, Strategy,
