@@ -12,9 +12,11 @@ pub mod autostart;
 pub mod check;
 pub mod completions;
 pub mod config;
+pub mod control;
 pub mod demo;
 pub mod doctor;
 pub mod emulator;
+pub mod explain;
 pub mod keys;
 pub mod listen;
 pub mod logs;
@@ -25,6 +27,7 @@ pub mod reload;
 pub mod reloading;
 pub mod restart;
 pub mod say;
+pub mod screen;
 pub mod serve;
 pub mod simulate;
 pub mod start;
@@ -32,6 +35,7 @@ pub mod status;
 pub mod stop;
 pub mod target;
 pub mod token;
+pub mod usage;
 
 /// How a command ended, as the shell sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +73,8 @@ pub fn run(words: impl IntoIterator<Item = OsString>, env: &'static dyn Env) -> 
     };
     match args.command {
         Command::Serve(args) => serve::run(&args, env),
+        Command::Usage(args) => usage::run(&args, env),
+        Command::Explain(args) => explain::run(&args, env),
         Command::Demo(args) => demo::run(&args),
         Command::Emulator(args) => emulator::run(args),
         Command::Simulate(args) => simulate::run(&args),

@@ -7,10 +7,12 @@ use std::path::PathBuf;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
+use crate::cli::args::figures::{ExplainArgs, UsageArgs};
 use crate::config::Overrides;
 use crate::config::options::flag_help;
 
 pub mod config;
+pub mod figures;
 pub mod service;
 
 /// What was asked for.
@@ -26,6 +28,12 @@ pub enum Command {
     /// Serve in the foreground (also without a command)
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(ServeArgs),
+    /// Show what every account has left, and until when
+    #[command(after_help = figures::USAGE_EXAMPLES)]
+    Usage(UsageArgs),
+    /// Show why a request went the way it did
+    #[command(after_help = figures::EXPLAIN_EXAMPLES)]
+    Explain(ExplainArgs),
     /// Show what Saros does, against an emulated service, without an account
     #[command(after_help = DEMO_EXAMPLES)]
     Demo(DemoArgs),
@@ -211,7 +219,7 @@ have served.";
 
 /// Commands of the tool that this one replaces, and those that are to come: people type them from
 /// habit, and scripts call them.
-const LATER: [&str; 22] = [
+const LATER: [&str; 20] = [
     "start",
     "stop",
     "restart",
@@ -223,8 +231,6 @@ const LATER: [&str; 22] = [
     "config",
     "doctor",
     "keys",
-    "usage",
-    "explain",
     "models",
     "sync-models",
     "sync-upstream",
