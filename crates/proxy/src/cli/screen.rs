@@ -12,6 +12,8 @@ use crate::config::Env;
 
 pub mod figures;
 pub mod moment;
+#[cfg(test)]
+pub(crate) mod snapshot;
 pub mod words;
 
 /// No line is longer than this, in columns: what the narrowest usual terminal shows.
@@ -144,6 +146,7 @@ pub fn flow(look: Look, head: &str, head_tone: Tone, pieces: &[(String, Tone)]) 
     let mut column = indent;
     for (number, (piece, tone)) in pieces.iter().enumerate() {
         let last = number + 1 == pieces.len();
+        let piece = clean(piece);
         let mut words = piece.split(' ').peekable();
         let mut first = true;
         while let Some(word) = words.next() {

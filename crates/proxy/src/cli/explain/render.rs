@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::cli::explain::document::{Candidate, Decision, Document, Tokens};
 use crate::cli::screen::figures::{count, dollars, many, share};
 use crate::cli::screen::moment::{Times, span};
-use crate::cli::screen::{Look, Tone, clean, flow, left, paragraph, right, words};
+use crate::cli::screen::{Look, Tone, flow, left, paragraph, right, words};
 
 /// A label is shown up to here.
 const LABEL: usize = 20;
@@ -36,14 +36,14 @@ fn whole(document: &Document, times: &Times, look: Look) -> String {
         text.push_str(&flow(look, &left(head, HEAD), Tone::Strong, pieces));
     };
     let at = format!("{} {}", times.whole(document.at), times.zone());
-    line("Request", &[plain(clean(&document.id)), plain(at)]);
+    line("Request", &[plain(document.id.clone()), plain(at)]);
     let mut asked = Vec::new();
     asked.push(plain(match &document.model {
         Some(model) => look.fit(model, 40),
         None => "no model named".to_owned(),
     }));
-    asked.extend(document.format.as_deref().map(|format| plain(clean(format))));
-    asked.extend(document.session.as_deref().map(|id| plain(format!("session {}", clean(id)))));
+    asked.extend(document.format.as_deref().map(|format| plain(format.to_owned())));
+    asked.extend(document.session.as_deref().map(|id| plain(format!("session {}", id))));
     asked.push(plain(format!("{} in", bytes(document.bytes_in))));
     line("Asked", &asked);
     line("Answer", &answer(document, look));
@@ -83,7 +83,7 @@ fn answer(document: &Document, look: Look) -> Vec<(String, Tone)> {
         "cut" => ("cut short by the service".to_owned(), Tone::Bad),
         "client-gone" => ("the client left before its end".to_owned(), Tone::Warn),
         "stopped" => ("cut, because the proxy was stopped".to_owned(), Tone::Warn),
-        other => plain(clean(other)),
+        other => plain(other.to_owned()),
     };
     let mut pieces = vec![status, end];
     if let Some(label) = &document.label {
@@ -161,7 +161,7 @@ fn reason(decision: &Decision) -> String {
         "nothing-to-lose" => {
             "no account may use the model: the client gets the service's own words".to_owned()
         }
-        other => clean(other),
+        other => other.to_owned(),
     }
 }
 
@@ -243,7 +243,7 @@ fn stood(candidate: &Candidate, times: &Times) -> (String, Tone) {
                 Some(other) => other,
                 None => candidate.fit.as_str(),
             };
-            (after(&clean(what), candidate, times), Tone::Bad)
+            (after(what, candidate, times), Tone::Bad)
         }
     }
 }
@@ -253,7 +253,7 @@ fn after(what: &str, candidate: &Candidate, times: &Times) -> String {
     if let Some(why) = candidate.why.as_deref()
         && !(candidate.guard.as_deref() == Some("quota") && why == "quota")
     {
-        let _ = write!(text, ": {}", clean(words::fault(why)));
+        let _ = write!(text, ": {}", words::fault(why));
     }
     if let Some(until) = candidate.until {
         let _ = write!(text, ", until {}", times.at(until));
@@ -264,10 +264,10 @@ fn after(what: &str, candidate: &Candidate, times: &Times) -> String {
 /// Faults are kept in the order of the attempts that ended in them.
 fn came_of_it(place: usize, document: &Document) -> (String, Tone) {
     if let Some(failed) = document.failed.get(place) {
-        return (format!("It failed: {}.", clean(words::fault(&failed.fault))), Tone::Bad);
+        return (format!("It failed: {}.", words::fault(&failed.fault)), Tone::Bad);
     }
     match (&document.fault, document.end.as_str()) {
-        (Some(fault), _) => (format!("It ended badly: {}.", clean(words::fault(fault))), Tone::Bad),
+        (Some(fault), _) => (format!("It ended badly: {}.", words::fault(fault)), Tone::Bad),
         (None, "client-gone") => ("The client left while it ran.".to_owned(), Tone::Warn),
         (None, "stopped") => ("The proxy was stopped while it ran.".to_owned(), Tone::Warn),
         (None, _) => ("It served the request.".to_owned(), Tone::Good),
@@ -280,7 +280,7 @@ fn attempts_alone(document: &Document, look: Look) -> String {
     for (place, failed) in document.failed.iter().enumerate() {
         let head = format!("Attempt {}  ", place.saturating_add(1));
         let (label, fault) = (look.fit(&failed.label, LABEL), words::fault(&failed.fault));
-        let what = format!("{label} failed: {}.", clean(fault));
+        let what = format!("{label} failed: {}.", fault);
         text.push_str(&paragraph(look, &head, Tone::Strong, &what, Tone::Bad));
     }
     let why = match (document.attempts, &document.fault) {

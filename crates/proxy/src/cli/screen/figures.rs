@@ -5,9 +5,11 @@ use crate::cli::screen::Look;
 /// An amount: cents, or more places where there would be none.
 pub fn dollars(value: f64) -> String {
     match value.abs() {
-        amount if amount >= 0.995 || amount < 0.000_000_5 => format!("${value:.2}"),
-        amount if amount >= 0.009_95 => format!("${value:.3}"),
-        _ => format!("${value:.6}"),
+        // What rounds to nothing is nothing.
+        ..0.000_000_5 => "$0.00".to_owned(),
+        ..0.009_95 => format!("${value:.6}"),
+        ..0.995 => format!("${value:.3}"),
+        _ => format!("${value:.2}"),
     }
 }
 

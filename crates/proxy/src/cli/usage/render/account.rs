@@ -15,7 +15,7 @@ const RESET: usize = 19;
 const LABEL: usize = 24;
 
 /// The accounts, one block each.
-pub fn all(accounts: &[Account], times: &Times, look: Look) -> String {
+pub(super) fn all(accounts: &[Account], times: &Times, look: Look) -> String {
     if accounts.is_empty() {
         let text = "no accounts are configured";
         return paragraph(look, "", Tone::Plain, text, Tone::Bad) + "\n";
