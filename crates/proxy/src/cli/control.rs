@@ -1,5 +1,9 @@
 //! Asking the running proxy what only its owner may know.
 
+use std::io::ErrorKind;
+use std::thread;
+use std::time::Duration;
+
 use crate::cli::target::Target;
 use crate::config::problem::{Problem, Severity};
 use crate::service::probe::{Address, Who};
@@ -21,18 +25,34 @@ pub enum Answer {
     Failed(Box<Problem>),
 }
 
-/// Where the proxy is asked, with the token that its owner's state folder holds.
-pub fn address(target: &Target) -> Address {
+/// How often a token is looked for that is not there yet, and how long apart.
+const LOOKS: u32 = 10;
+const APART: Duration = Duration::from_millis(100);
+
+/// Asks for what lies at a path below `/saros/v1/`, and says where.
+///
+/// The token is that in the owner's state folder. A proxy that has only just begun to listen may
+/// not have written it yet.
+pub fn get(target: &Target, below: &str) -> (Address, Answer) {
     let address = target.running().map_or_else(|| target.address.clone(), |found| found.address);
-    match token::read(&target.config.state_dir.join(CONTROL_TOKEN)) {
-        Ok(Some(token)) => address.with_token(Some(token)),
+    let file = target.config.state_dir.join(CONTROL_TOKEN);
+    let mut looks = 0;
+    loop {
+        let token = token::read(&file).ok().flatten();
+        let found = token.is_some();
         // A client token of the configuration opens the same.
-        _ => address,
+        let asked = if found { address.clone().with_token(token) } else { address.clone() };
+        let answer = ask(&asked, below);
+        looks += 1;
+        if matches!(answer, Answer::Failed(_)) && !found && looks < LOOKS {
+            thread::sleep(APART);
+        } else {
+            return (address, answer);
+        }
     }
 }
 
-/// Asks for what lies at a path below `/saros/v1/`.
-pub fn get(address: &Address, below: &str) -> Answer {
+fn ask(address: &Address, below: &str) -> Answer {
     let failed = |what: String, hint: &str| {
         Answer::Failed(Box::new(Problem::new(Severity::Error, what).hint(hint)))
     };
@@ -52,14 +72,13 @@ pub fn get(address: &Address, below: &str) -> Answer {
             failed(format!("The proxy at {address} answers {status}"), "its log says why")
         }),
         Err(error) => match address.who() {
-            Who::Nobody => Answer::Nobody { stranger: false },
-            Who::Stranger if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-                Answer::Nobody { stranger: false }
-            }
-            Who::Stranger => Answer::Nobody { stranger: true },
             Who::Saros(_) => {
                 failed(format!("The proxy at {address} does not answer: {error}"), "try again")
             }
+            Who::Stranger if error.kind() != ErrorKind::ConnectionRefused => {
+                Answer::Nobody { stranger: true }
+            }
+            Who::Nobody | Who::Stranger => Answer::Nobody { stranger: false },
         },
     }
 }

@@ -17,9 +17,9 @@ pub mod render;
 /// Asks the running proxy and shows what it says.
 pub fn run(args: &ExplainArgs, env: &dyn Env) -> Exit {
     let target = Target::find(args.port.as_ref(), args.config.as_deref(), env);
-    let address = control::address(&target);
     let which = args.id.map_or_else(|| "last".to_owned(), |id| id.to_string());
-    let value = match control::get(&address, &format!("requests/{which}")) {
+    let (address, answer) = control::get(&target, &format!("requests/{which}"));
+    let value = match answer {
         Answer::Found(value) => value,
         Answer::Missing => return unknown(args, &address.to_string()),
         Answer::Failed(problem) => return say::problems(&[*problem]),

@@ -156,12 +156,8 @@ struct Looking<'a> {
 impl Looking<'_> {
     async fn look(&mut self) -> Result<Seen, Unseen> {
         let target = Arc::clone(&self.target);
-        // Of its own thread, so that Ctrl-C need not wait for it.
-        let asked = tokio::task::spawn_blocking(move || {
-            let address = control::address(&target);
-            let answer = control::get(&address, "accounts");
-            (address, answer)
-        });
+        // On a thread of its own, so that Ctrl-C need not wait for it.
+        let asked = tokio::task::spawn_blocking(move || control::get(&target, "accounts"));
         let Ok((address, answer)) = asked.await else {
             return Err(Unseen::new(Exit::Failed, "The proxy cannot be asked", "try again"));
         };

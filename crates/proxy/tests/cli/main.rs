@@ -17,6 +17,7 @@ use std::process::{Child, Command, Output, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+mod figures;
 mod service;
 mod stopping;
 mod token;

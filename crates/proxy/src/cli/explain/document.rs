@@ -67,7 +67,7 @@ pub struct Tokens {
 #[expect(missing_docs, reason = "as above")]
 pub struct Decision {
     pub candidates: Vec<Candidate>,
-    pub chosen: String,
+    pub chosen: Option<String>,
     pub reason: String,
     pub cost: Option<Cost>,
     pub seat: Option<Seat>,

@@ -43,7 +43,7 @@ fn whole(document: &Document, times: &Times, look: Look) -> String {
         None => "no model named".to_owned(),
     }));
     asked.extend(document.format.as_deref().map(|format| plain(format.to_owned())));
-    asked.extend(document.session.as_deref().map(|id| plain(format!("session {}", id))));
+    asked.extend(document.session.as_deref().map(|id| plain(format!("session {id}"))));
     asked.push(plain(format!("{} in", bytes(document.bytes_in))));
     line("Asked", &asked);
     line("Answer", &answer(document, look));
@@ -85,15 +85,22 @@ fn answer(document: &Document, look: Look) -> Vec<(String, Tone)> {
         "stopped" => ("cut, because the proxy was stopped".to_owned(), Tone::Warn),
         other => plain(other.to_owned()),
     };
-    let mut pieces = vec![status, end];
+    // What the proxy answers itself is always whole.
+    let own = document.attempts == 0 && document.status.is_some();
+    let mut pieces = vec![status];
+    if own {
+        pieces.push(plain("answered by the proxy itself".to_owned()));
+    } else {
+        pieces.push(end);
+    }
     if let Some(label) = &document.label {
         let served = document.status.is_some_and(|status| status < 400);
         let how = if served { "served by" } else { "last tried:" };
         pieces.push(plain(format!("{how} {}", look.fit(label, LABEL))));
-    } else if document.attempts == 0 {
-        pieces.push(plain("answered by the proxy itself".to_owned()));
     }
-    pieces.push(plain(many(document.attempts, "attempt", "attempts")));
+    if document.attempts > 0 {
+        pieces.push(plain(many(document.attempts, "attempt", "attempts")));
+    }
     pieces.push(plain(match document.ttfb_ms {
         Some(first) => {
             format!(
@@ -138,7 +145,7 @@ fn attempt(
     times: &Times,
     look: Look,
 ) -> String {
-    let chosen = look.fit(&decision.chosen, LABEL);
+    let chosen = look.fit(decision.chosen.as_deref().unwrap_or("nobody"), LABEL);
     let head = format!("Attempt {}  ", place.saturating_add(1));
     let why = format!("{chosen}, because {}.", reason(decision));
     let mut text = paragraph(look, &head, Tone::Strong, &why, Tone::Plain);
@@ -191,14 +198,15 @@ fn table(decision: &Decision, times: &Times, look: Look) -> String {
     let labels: Vec<String> =
         decision.candidates.iter().map(|one| look.fit(&one.label, LABEL)).collect();
     let widest = labels.iter().map(|label| label.width()).max().unwrap_or(0).max("account".len());
-    let head = format!("    {}  in flight   used   to use  how it stood", left("account", widest));
+    let head = format!("    {}  in flight   used  urgency  how it stood", left("account", widest));
     let mut text = look.paint(Tone::Faint, &head) + "\n";
     for (candidate, label) in decision.candidates.iter().zip(&labels) {
-        let chosen = candidate.label == decision.chosen;
+        let chosen = decision.chosen.as_ref() == Some(&candidate.label);
         let mark = if chosen { look.pointer() } else { " " };
-        let used = candidate
-            .highest
-            .map_or_else(|| look.nothing().to_owned(), |percent| format!("{percent:.0} %"));
+        let used = candidate.highest.map_or_else(
+            || look.nothing().to_owned(),
+            |percent| format!("{:.0} %", percent.floor()),
+        );
         // Less would be shown as nothing.
         let urgency = if candidate.urgency >= 0.005 {
             format!("${:.2}/h", candidate.urgency)
@@ -266,11 +274,14 @@ fn came_of_it(place: usize, document: &Document) -> (String, Tone) {
     if let Some(failed) = document.failed.get(place) {
         return (format!("It failed: {}.", words::fault(&failed.fault)), Tone::Bad);
     }
-    match (&document.fault, document.end.as_str()) {
-        (Some(fault), _) => (format!("It ended badly: {}.", words::fault(fault)), Tone::Bad),
-        (None, "client-gone") => ("The client left while it ran.".to_owned(), Tone::Warn),
-        (None, "stopped") => ("The proxy was stopped while it ran.".to_owned(), Tone::Warn),
-        (None, _) => ("It served the request.".to_owned(), Tone::Good),
+    // The fault may be an earlier attempt's, unless it is what ended the request.
+    let cut = document.fault.as_deref().map_or("cut", |fault| fault);
+    match document.end.as_str() {
+        "complete" => ("It served the request.".to_owned(), Tone::Good),
+        "cut" => (format!("It began to answer, then: {}.", words::fault(cut)), Tone::Bad),
+        "client-gone" => ("The client left while it ran.".to_owned(), Tone::Warn),
+        "stopped" => ("The proxy was stopped while it ran.".to_owned(), Tone::Warn),
+        other => (other.to_owned(), Tone::Plain),
     }
 }
 
@@ -280,11 +291,11 @@ fn attempts_alone(document: &Document, look: Look) -> String {
     for (place, failed) in document.failed.iter().enumerate() {
         let head = format!("Attempt {}  ", place.saturating_add(1));
         let (label, fault) = (look.fit(&failed.label, LABEL), words::fault(&failed.fault));
-        let what = format!("{label} failed: {}.", fault);
+        let what = format!("{label} failed: {fault}.");
         text.push_str(&paragraph(look, &head, Tone::Strong, &what, Tone::Bad));
     }
-    let why = match (document.attempts, &document.fault) {
-        (0, _) => "No account was tried.",
+    let why = match document.attempts {
+        0 => "No account was tried.",
         _ => "The proxy kept nothing of how the accounts were chosen.",
     };
     text + &paragraph(look, "", Tone::Plain, why, Tone::Faint)

@@ -7,8 +7,9 @@ pub fn dollars(value: f64) -> String {
     match value.abs() {
         // What rounds to nothing is nothing.
         ..0.000_000_5 => "$0.00".to_owned(),
-        ..0.009_95 => format!("${value:.6}"),
-        ..0.995 => format!("${value:.3}"),
+        ..0.000_995 => format!("${value:.6}"),
+        ..0.009_95 => format!("${value:.4}"),
+        ..0.099_5 => format!("${value:.3}"),
         _ => format!("${value:.2}"),
     }
 }
@@ -91,7 +92,9 @@ mod tests {
         for (value, text) in [
             (0.0, "$0.00"),
             (0.000_123, "$0.000123"),
+            (0.001_23, "$0.0012"),
             (0.012_3, "$0.012"),
+            (0.25, "$0.25"),
             (0.999, "$1.00"),
             (12.345, "$12.35"),
         ] {

@@ -103,11 +103,6 @@ impl Times {
         at.since(self.now).abs() < 7 * DAY
     }
 
-    /// How long from now: `2 h 14 min`.
-    pub fn until(&self, at: Moment) -> String {
-        span(at.since(self.now))
-    }
-
     /// How long until then and when that is: `2 h 14 min, 17:54`.
     pub fn until_at(&self, at: Moment) -> String {
         let seconds = at.since(self.now);
@@ -116,6 +111,20 @@ impl Times {
         }
         let when = if seconds < DAY { self.clock(at) } else { self.at(at) };
         format!("{}, {when}", span(seconds))
+    }
+
+    /// The same in a sentence: `in 2 h 14 min (17:54)`.
+    pub fn in_at(&self, at: Moment) -> String {
+        match self.until_at(at).split_once(", ") {
+            Some((span, when)) => format!("in {span} ({when})"),
+            None => "now".to_owned(),
+        }
+    }
+
+    /// `24 Nov 14:20`, or `24 Nov 2027` where the year is another.
+    pub fn date(&self, at: Moment) -> String {
+        let this_year = self.say(at, "%Y") == self.say(self.now, "%Y");
+        self.say(at, if this_year { "%-d %b %H:%M" } else { "%-d %b %Y" })
     }
 
     /// `Tue 18:00–21:00`, `Tue 18:00 – Wed 09:00`, or one moment.
@@ -215,7 +224,13 @@ mod tests {
         assert_eq!((utc.zone(), east.zone()), ("UTC".to_owned(), "UTC+9".to_owned()));
         assert_eq!(utc.until_at(moment("2026-11-24T16:34:00Z")), "2 h 14 min, 16:34");
         assert_eq!(utc.until_at(moment("2026-11-30T10:00:00Z")), "5 d 19 h, Mon 10:00");
-        assert_eq!(utc.until_at(moment(NOW)), "now");
+        assert_eq!(
+            (utc.until_at(moment(NOW)), utc.in_at(moment(NOW))),
+            ("now".into(), "now".into())
+        );
+        assert_eq!(utc.in_at(moment("2026-11-24T16:34:00Z")), "in 2 h 14 min (16:34)");
+        assert_eq!(utc.date(moment(NOW)), "24 Nov 14:20");
+        assert_eq!(utc.date(moment("2025-11-24T16:34:00Z")), "24 Nov 2025");
         let (from, to) = (moment("2026-11-24T18:00:00Z"), moment("2026-11-24T21:00:00Z"));
         assert_eq!(utc.range(from, to, Look::PLAIN), "Tue 18:00-21:00");
         assert_eq!(east.range(moment(NOW), to, Look::PLAIN), "Tue 23:20 - Wed 06:00");

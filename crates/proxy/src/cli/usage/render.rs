@@ -41,12 +41,7 @@ fn pool(pool: &Pool, times: &Times, look: Look) -> String {
         Some(dry) => dry_pool(dry, times, look),
     };
     if let Some(at) = pool.returns {
-        sentence.push_str("; the next capacity returns in ");
-        let until = times.until_at(at);
-        if until == "now" {
-            sentence.truncate(sentence.len() - "in ".len());
-        }
-        sentence.push_str(&until);
+        let _ = write!(sentence, "; the next capacity returns {}", times.in_at(at));
     }
     if pool.scarce {
         sentence.push_str("; quota is scarce: what a reset would take first is used first");
@@ -67,12 +62,12 @@ fn dry_pool(dry: Forecast, times: &Times, look: Look) -> (String, Tone) {
             (format!("probably lasts; dry {} at worst", times.at(first)), Tone::Plain)
         }
         (None, Some(half), _) => (format!("runs dry about {}", times.at(half)), Tone::Warn),
-        (None, None, _) => ("lasts".to_owned(), Tone::Good),
+        (None, None, _) => ("lasts: resets come before it runs dry".to_owned(), Tone::Good),
     }
 }
 
 fn models(models: &[Model], totals: &Totals, times: &Times, look: Look) -> String {
-    let since = format!("since {}", times.whole(totals.since));
+    let since = format!("since {}", times.date(totals.since));
     if models.is_empty() {
         return paragraph(
             look,
@@ -167,7 +162,7 @@ fn sums(totals: &Totals, times: &Times, look: Look) -> String {
     } else {
         ("no prepaid balance spent".to_owned(), Tone::Plain)
     });
-    pieces.push((format!("since {}", times.whole(totals.since)), Tone::Faint));
+    pieces.push((format!("since {}", times.date(totals.since)), Tone::Faint));
     flow(look, "Totals  ", Tone::Strong, &pieces)
 }
 

@@ -39,7 +39,7 @@ fn blocked(label: &str, guard: &str, why: &str, until: &str) -> Value {
     row
 }
 
-fn decision(candidates: Vec<Value>, chosen: &str, reason: &str) -> Value {
+fn decision(candidates: &[Value], chosen: &str, reason: &str) -> Value {
     json!({ "candidates": candidates, "chosen": chosen, "reason": reason,
             "cost": { "likely": 0.0098, "most": 0.0312 }, "seat": null, "scarce": false })
 }
@@ -51,7 +51,7 @@ fn a_warm_session_under_scarcity() {
     second["highest"] = Value::Null;
     second["urgency"] = json!(0.0);
     second["inFlight"] = json!(12);
-    let mut one = decision(vec![candidate("home", "usable"), second], "home", "warm");
+    let mut one = decision(&[candidate("home", "usable"), second], "home", "warm");
     one["seat"] = json!({ "label": "home", "warm": 0.874 });
     one["scarce"] = json!(true);
     document["decisions"] = json!([one]);
@@ -65,6 +65,7 @@ fn a_request_that_went_from_one_to_the_other() {
     document["failed"] = json!([{ "label": "home", "fault": "rate-limit" },
                                 { "label": "work", "fault": "reset" }]);
     document["replayed"] = json!(true);
+    document["fault"] = json!("reset");
     document["label"] = json!("spare");
     document["listCost"] = Value::Null;
     document["balanceCost"] = json!(0.25);
@@ -72,7 +73,7 @@ fn a_request_that_went_from_one_to_the_other() {
     let dead = || blocked("gone", "dead", "key-refused", "2026-11-24T15:20:00.000Z");
     document["decisions"] = json!([
         decision(
-            vec![
+            &[
                 candidate("home", "usable"),
                 candidate("work", "usable"),
                 out(),
@@ -83,7 +84,7 @@ fn a_request_that_went_from_one_to_the_other() {
             "turn"
         ),
         decision(
-            vec![
+            &[
                 candidate("home", "tried"),
                 candidate("work", "usable"),
                 out(),
@@ -94,7 +95,7 @@ fn a_request_that_went_from_one_to_the_other() {
             "urgency"
         ),
         decision(
-            vec![
+            &[
                 candidate("home", "tried"),
                 candidate("work", "tried"),
                 out(),
@@ -113,6 +114,7 @@ fn every_way_to_be_passed_over() {
     let mut document = request();
     document["status"] = json!(429);
     document["fault"] = json!("quota");
+    document["failed"] = json!([{ "label": "last-resort", "fault": "quota" }]);
     document["tokens"] = Value::Null;
     document["listCost"] = Value::Null;
     let until = "2026-11-24T15:20:00.000Z";
@@ -127,8 +129,28 @@ fn every_way_to_be_passed_over() {
     awaited["fit"] = json!("awaited");
     rows.push(awaited);
     rows.push(candidate("a label that is longer than a table has room for", "usable"));
-    document["decisions"] = json!([decision(rows, "last-resort", "last-resort")]);
+    document["decisions"] = json!([decision(&rows, "last-resort", "last-resort")]);
     check("passed-over", &document);
+}
+
+#[test]
+fn what_came_of_the_last_attempt() {
+    for (end, fault, says) in [
+        ("complete", Value::Null, "It served the request."),
+        ("complete", json!("quota"), "It served the request."),
+        ("cut", json!("cut"), "It began to answer, then: the answer broke off."),
+        ("client-gone", Value::Null, "The client left while it ran."),
+        ("stopped", Value::Null, "The proxy was stopped while it ran."),
+    ] {
+        let mut document = request();
+        document["end"] = json!(end);
+        document["fault"] = fault;
+        document["decisions"] = json!([decision(&[candidate("home", "usable")], "home", "turn")]);
+        let document = Document::deserialize(&document).unwrap();
+        let times = Times::new(document.at, TimeZone::UTC);
+        let text = page(&document, &times, Look::PLAIN);
+        assert!(text.ends_with(&format!("  {says}\n")), "{says}: {text}");
+    }
 }
 
 #[test]
@@ -162,7 +184,7 @@ fn what_others_wrote_moves_nothing() {
     }
     document["failed"] = json!([{ "label": evil, "fault": evil }]);
     let mut one = decision(
-        vec![candidate(evil, evil), blocked("a", evil, evil, "2026-11-24T15:20:00.000Z")],
+        &[candidate(evil, evil), blocked("a", evil, evil, "2026-11-24T15:20:00.000Z")],
         evil,
         evil,
     );

@@ -86,7 +86,7 @@ fn said(standing: &Standing, times: &Times) -> (String, Tone) {
         }
     }
     if let Some(until) = standing.until.filter(|until| *until > times.now()) {
-        text = format!("{text}, back in {}", times.until_at(until));
+        text = format!("{text}, back {}", times.in_at(until));
     }
     let tone = match standing.state.as_str() {
         "ready" => Tone::Good,
@@ -179,9 +179,9 @@ fn notes(account: &Account, times: &Times, look: Look) -> String {
             "requests on it were paid from its prepaid balance".to_owned()
         };
         let what = format!(
-            "parked for {}, because {spent}; `allowBalance: true` at its key in config.yaml uses it \
-             all the same",
-            times.until_at(until)
+            "parked, because {spent}; back {}; `allowBalance: true` at its key in config.yaml uses \
+             it all the same",
+            times.in_at(until)
         );
         note(&what, Tone::Bad);
     } else if account.balance_spent > 0.0 {

@@ -23,7 +23,7 @@ fn shown(document: &Value) -> String {
     page(&document, "Proxy", &times, Look::PLAIN)
 }
 
-fn window(percent: Value, resets_at: Value, forecast: Value) -> Value {
+fn window(percent: &Value, resets_at: &Value, forecast: &Value) -> Value {
     json!({ "percent": percent, "limited": false, "resetsAt": resets_at, "burnPerHour": 0.0,
             "forecast": forecast, "forfeits": null })
 }
@@ -39,9 +39,9 @@ fn account(label: &str) -> Value {
     account["labels"] = json!([label]);
     account["keys"] = json!([standing]);
     account["windows"] = json!({
-        "fiveHour": window(json!([12.0, 13.0]), json!("2026-11-24T16:34:00.000Z"), lasting()),
-        "weekly": window(json!([41.2, 41.9]), json!("2026-11-30T00:00:00.000Z"), lasting()),
-        "monthly": window(json!([63.0, 63.5]), json!("2026-12-20T09:12:00.000Z"), lasting()),
+        "fiveHour": window(&json!([12.0, 13.0]), &json!("2026-11-24T16:34:00.000Z"), &lasting()),
+        "weekly": window(&json!([41.2, 41.9]), &json!("2026-11-30T00:00:00.000Z"), &lasting()),
+        "monthly": window(&json!([63.0, 63.5]), &json!("2026-12-20T09:12:00.000Z"), &lasting()),
     });
     account["binds"] = Value::Null;
     account["reportedAt"] = json!("2026-11-24T14:19:20.000Z");
@@ -51,7 +51,7 @@ fn account(label: &str) -> Value {
     account
 }
 
-fn whole(accounts: Vec<Value>) -> Value {
+fn whole(accounts: &[Value]) -> Value {
     json!({
         "version": "1.0.0", "at": NOW, "accounts": accounts,
         "pool": { "dry": lasting(), "returns": null, "scarce": false },
@@ -63,12 +63,12 @@ fn whole(accounts: Vec<Value>) -> Value {
 
 #[test]
 fn nothing_is_known_yet() {
-    let unknown = || window(Value::Null, Value::Null, Value::Null);
+    let unknown = || window(&Value::Null, &Value::Null, &Value::Null);
     let mut home = account("home");
     home["windows"] = json!({ "fiveHour": unknown(), "weekly": unknown(), "monthly": unknown() });
     home["reportedAt"] = Value::Null;
     home["source"] = Value::Null;
-    let mut document = whole(vec![home]);
+    let mut document = whole(&[home]);
     document["pool"]["dry"] = Value::Null;
     check("no-data", &document);
 }
@@ -79,36 +79,36 @@ fn forecasts() {
     home["inFlight"] = json!(2);
     home["binds"] = json!("weekly");
     home["windows"]["fiveHour"] = window(
-        json!([55.1, 61.4]),
-        json!("2026-11-24T18:54:00.000Z"),
-        json!({
+        &json!([55.1, 61.4]),
+        &json!("2026-11-24T18:54:00.000Z"),
+        &json!({
             "p10": "2026-11-24T17:30:00.000Z", "p50": null, "p90": null }),
     );
     home["windows"]["weekly"] = window(
-        json!([88.0, 88.9]),
-        json!("2026-11-30T00:00:00.000Z"),
-        json!({ "p10": "2026-11-24T19:40:00.000Z", "p50": "2026-11-24T20:05:00.000Z",
+        &json!([88.0, 88.9]),
+        &json!("2026-11-30T00:00:00.000Z"),
+        &json!({ "p10": "2026-11-24T19:40:00.000Z", "p50": "2026-11-24T20:05:00.000Z",
                 "p90": "2026-11-24T20:20:00.000Z" }),
     );
     home["windows"]["weekly"]["burnPerHour"] = json!(1.234);
     home["windows"]["monthly"] = window(
-        json!([63.0, 63.5]),
-        json!("2026-12-20T09:12:00.000Z"),
-        json!({ "p10": "2026-12-06T00:00:00.000Z", "p50": "2026-12-09T00:00:00.000Z",
+        &json!([63.0, 63.5]),
+        &json!("2026-12-20T09:12:00.000Z"),
+        &json!({ "p10": "2026-12-06T00:00:00.000Z", "p50": "2026-12-09T00:00:00.000Z",
                 "p90": "2026-12-14T00:00:00.000Z" }),
     );
     let mut work = account("work");
     work["source"] = json!("page");
-    work["windows"]["fiveHour"] = window(json!([0.0, 0.9]), Value::Null, lasting());
+    work["windows"]["fiveHour"] = window(&json!([0.0, 0.9]), &Value::Null, &lasting());
     work["windows"]["monthly"] = window(
-        json!([70.0, 99.0]),
-        json!("2026-12-24T10:00:00.000Z"),
-        json!({ "p10": "2026-12-02T00:00:00.000Z", "p50": "2026-12-03T10:00:00.000Z",
+        &json!([70.0, 99.0]),
+        &json!("2026-12-24T10:00:00.000Z"),
+        &json!({ "p10": "2026-12-02T00:00:00.000Z", "p50": "2026-12-03T10:00:00.000Z",
                 "p90": "2026-12-04T22:00:00.000Z" }),
     );
     work["windows"]["weekly"]["forfeits"] = json!(1.204);
     work["windows"]["monthly"]["forfeits"] = json!(3.1);
-    let mut document = whole(vec![home, work]);
+    let mut document = whole(&[home, work]);
     document["pool"] = json!({
         "dry": { "p10": "2026-11-24T18:00:00.000Z", "p50": "2026-11-24T20:00:00.000Z",
                  "p90": "2026-11-24T21:00:00.000Z" },
@@ -143,7 +143,7 @@ fn every_account_is_out() {
             "resetsAt": until, "burnPerHour": 0.0, "forecast": null, "forfeits": null });
         account
     };
-    let mut document = whole(vec![
+    let mut document = whole(&[
         out("home", "fiveHour", "2026-11-24T16:34:00.000Z"),
         out("work", "monthly", "2026-12-20T09:12:00.000Z"),
     ]);
@@ -167,7 +167,7 @@ fn keys_in_trouble() {
     cooling["why"] = json!("rate-limit");
     cooling["until"] = json!("2026-11-24T14:21:30.000Z");
     cooling["inFlight"] = json!(1);
-    check("dead-key", &whole(vec![dead, expired, cooling]));
+    check("dead-key", &whole(&[dead, expired, cooling]));
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn an_account_that_is_parked() {
     home["windows"]["weekly"]["percent"] = json!([100.0, 100.0]);
     home["balanceSpent"] = json!(0.25);
     home["parkedUntil"] = json!("2026-11-30T00:00:00.000Z");
-    let mut document = whole(vec![home, account("work")]);
+    let mut document = whole(&[home, account("work")]);
     document["totals"]["balanceSpent"] = json!(0.25);
     check("parked", &document);
 }
@@ -193,7 +193,7 @@ fn two_keys_of_one_account() {
         { "label": "home", "state": "ready", "why": null, "until": null, "inFlight": 1 },
         { "label": "laptop", "state": "dead", "why": "key-refused", "until": null, "inFlight": 0 },
     ]);
-    check("shared-account", &whole(vec![home, account("work")]));
+    check("shared-account", &whole(&[home, account("work")]));
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn as_the_service_said() {
     silent["why"] = json!("trouble");
     silent["windows"] = json!({});
     silent["reportedAt"] = Value::Null;
-    let mut document = whole(vec![home, silent]);
+    let mut document = whole(&[home, silent]);
     document["totals"] = Value::Null;
     check("service", &document);
 }
@@ -217,7 +217,7 @@ fn what_others_wrote_moves_nothing() {
     let mut home = account("ho\u{1b}[2Jme\n\u{202e}");
     home["state"] = json!("ne\u{7}w");
     home["why"] = json!("re\u{1b}ason");
-    let mut document = whole(vec![home]);
+    let mut document = whole(&[home]);
     document["models"] = json!([{ "model": "evil\u{1b}]0;title\u{7}", "requests": u64::MAX,
         "inputTokens": u64::MAX, "cachedTokens": 1, "outputTokens": u64::MAX, "listCost": 1e12 }]);
     let text = shown(&document);
@@ -231,10 +231,10 @@ fn documents_of_other_versions() {
         shown(&json!({ "version": "2", "at": NOW, "accounts": [{ "label": "home" }] }))
             .contains("home")
     );
-    assert!(shown(&whole(Vec::new())).contains("no accounts are configured"));
+    assert!(shown(&whole(&[])).contains("no accounts are configured"));
     assert!(Document::deserialize(json!({ "error": {} })).is_err());
     let moment: Moment = serde_json::from_value(json!(NOW)).unwrap();
-    assert_eq!(moment, Document::deserialize(whole(Vec::new())).unwrap().at);
+    assert_eq!(moment, Document::deserialize(whole(&[])).unwrap().at);
 }
 
 #[test]
@@ -244,10 +244,10 @@ fn pools() {
         (at("18:00"), at("19:00"), at("21:00"), "runs dry Tue 18:00-21:00"),
         (at("18:00"), at("19:00"), Value::Null, "runs dry Tue 18:00 or later, or lasts"),
         (at("18:00"), Value::Null, Value::Null, "probably lasts; dry Tue 18:00 at worst"),
-        (Value::Null, Value::Null, Value::Null, "lasts\n"),
+        (Value::Null, Value::Null, Value::Null, "lasts: resets"),
         (at("14:00"), at("14:20"), at("15:00"), "is dry now"),
     ] {
-        let mut document = whole(vec![account("home")]);
+        let mut document = whole(&[account("home")]);
         document["pool"]["dry"] = json!({ "p10": p10, "p50": p50, "p90": p90 });
         let text = shown(&document);
         assert!(text.contains(&format!("Pool    {says}")), "{says}: {text}");
