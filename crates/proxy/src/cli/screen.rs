@@ -145,27 +145,28 @@ pub fn flow(look: Look, head: &str, head_tone: Tone, pieces: &[(String, Tone)]) 
     let mut text = look.paint(head_tone, head);
     let mut column = indent;
     for (number, (piece, tone)) in pieces.iter().enumerate() {
-        let last = number + 1 == pieces.len();
         let piece = clean(piece);
+        let comma = if number + 1 < pieces.len() { "," } else { "" };
+        // What of the piece stands on this line.
+        let mut run = String::new();
         let mut words = piece.split(' ').peekable();
-        let mut first = true;
         while let Some(word) = words.next() {
-            let comma = if words.peek().is_none() && !last { "," } else { "" };
-            let needed = word.width() + comma.len();
-            // A piece begins behind the one before it, a word of it behind its neighbour.
-            let space = usize::from(column > indent && !(first && number == 0));
-            if column + space + needed > WIDTH && column > indent {
+            let needed = word.width() + if words.peek().is_none() { comma.len() } else { 0 };
+            let space = usize::from(column > indent);
+            if space > 0 && column + space + needed > WIDTH {
+                text.push_str(&look.paint(*tone, &std::mem::take(&mut run)));
                 let _ = write!(text, "\n{}", " ".repeat(indent));
                 column = indent;
             } else if space > 0 {
-                text.push(' ');
+                let before = if run.is_empty() { &mut text } else { &mut run };
+                before.push(' ');
                 column += 1;
             }
-            text.push_str(&look.paint(*tone, word));
-            text.push_str(comma);
+            run.push_str(word);
             column += needed;
-            first = false;
         }
+        text.push_str(&look.paint(*tone, &run));
+        text.push_str(comma);
     }
     text.push('\n');
     text
@@ -205,6 +206,9 @@ mod tests {
         let pieces: Vec<_> =
             ["a few words", "more of them"].map(|text| (text.to_owned(), Tone::Plain)).to_vec();
         assert_eq!(flow(RICH, "x  ", Tone::Plain, &pieces), "x  a few words, more of them\n");
+        let colors = Look { unicode: true, colors: true };
+        let red = [("one two".to_owned(), Tone::Bad), ("three".to_owned(), Tone::Plain)];
+        assert_eq!(flow(colors, "", Tone::Plain, &red), "\u{1b}[31mone two\u{1b}[0m, three\n");
         let long = vec![("word".to_owned(), Tone::Plain); 40];
         let text = flow(RICH, "head  ", Tone::Strong, &long);
         assert!(text.lines().count() > 1);

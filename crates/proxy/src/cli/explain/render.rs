@@ -174,7 +174,8 @@ fn reason(decision: &Decision) -> String {
 
 fn circumstances(decision: &Decision, look: Look) -> String {
     let mut parts = Vec::new();
-    if let Some(cost) = decision.cost {
+    // Where nothing is reported yet, nothing is foreseen.
+    if let Some(cost) = decision.cost.filter(|cost| cost.most > 0.0) {
         let (likely, most) = (dollars(cost.likely), dollars(cost.most));
         parts.push(format!("likely to cost {likely} of quota, {most} reserved"));
     }
@@ -183,7 +184,7 @@ fn circumstances(decision: &Decision, look: Look) -> String {
             let (label, warm) = (look.fit(&seat.label, LABEL), share(seat.warm));
             format!("its session was on {label}, whose cache is still warm with a chance of {warm}")
         }
-        None => "its session was on no account before".to_owned(),
+        None => "no account is known to have its conversation in a cache".to_owned(),
     });
     parts.push(if decision.scarce { "quota is scarce" } else { "no quota is scarce" }.to_owned());
     let mut text = parts.join("; ");
