@@ -12,7 +12,7 @@ use saros_core::time::Millis;
 use smallvec::SmallVec;
 use uuid::Uuid;
 
-use crate::observe::log::line::Line;
+use crate::observe::log::line::{Line, field_name};
 
 /// What is known of a request when it has ended. No content, ever.
 #[derive(Debug, Clone)]
@@ -121,46 +121,46 @@ impl RequestRecord {
     /// Adds everything that is known to a line.
     pub fn fields(&self, line: &mut Line<'_>) {
         let mut id = [0; uuid::fmt::Hyphenated::LENGTH];
-        line.word("id", self.id.hyphenated().encode_lower(&mut id));
+        line.word(field_name!("id"), self.id.hyphenated().encode_lower(&mut id));
         if let Some(status) = self.status {
-            line.count("status", status.into());
+            line.count(field_name!("status"), status.into());
         }
         if let Some(format) = self.format {
-            line.word("format", format.name());
+            line.word(field_name!("format"), format.name());
         }
         if let Some(model) = &self.model {
-            line.text("model", model);
+            line.own_text(field_name!("model"), model);
         }
         if let Some(label) = &self.label {
-            line.text("label", label);
+            line.own_text(field_name!("label"), label);
         }
-        line.count("attempts", self.attempts.into());
+        line.count(field_name!("attempts"), self.attempts.into());
         if let Some(ttfb) = self.ttfb {
-            line.tenths("ttfbMs", tenths(ttfb));
+            line.tenths(field_name!("ttfbMs"), tenths(ttfb));
         }
-        line.tenths("durationMs", tenths(self.duration));
-        line.count("bytesIn", self.bytes_in);
-        line.count("bytesOut", self.bytes_out);
+        line.tenths(field_name!("durationMs"), tenths(self.duration));
+        line.count(field_name!("bytesIn"), self.bytes_in);
+        line.count(field_name!("bytesOut"), self.bytes_out);
         if let Some(tokens) = self.tokens {
-            line.count("inputTokens", tokens.input);
+            line.count(field_name!("inputTokens"), tokens.input);
             if let Some(cached) = tokens.cached {
-                line.count("cachedTokens", cached);
+                line.count(field_name!("cachedTokens"), cached);
             }
             if tokens.cache_write > 0 {
-                line.count("cacheWriteTokens", tokens.cache_write);
+                line.count(field_name!("cacheWriteTokens"), tokens.cache_write);
             }
-            line.count("outputTokens", tokens.output);
+            line.count(field_name!("outputTokens"), tokens.output);
             if tokens.reasoning > 0 {
-                line.count("reasoningTokens", tokens.reasoning);
+                line.count(field_name!("reasoningTokens"), tokens.reasoning);
             }
         }
         if let Some(fault) = self.fault {
-            line.word("fault", fault.name());
+            line.word(field_name!("fault"), fault.name());
         }
         if self.replayed {
             line.plain("replayed", true);
         }
-        line.word("end", self.end.name());
+        line.word(field_name!("end"), self.end.name());
     }
 }
 

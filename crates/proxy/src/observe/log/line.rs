@@ -25,6 +25,31 @@ pub enum Form {
     },
 }
 
+/// A field's name as it stands in a line of either form, with all that belongs around it.
+#[derive(Debug, Clone, Copy)]
+pub struct Name {
+    json: &'static str,
+    readable: &'static str,
+}
+
+impl Name {
+    /// Made by [`field_name!`].
+    pub const fn new(json: &'static str, readable: &'static str) -> Self {
+        Self { json, readable }
+    }
+}
+
+/// A name of our own, put together when the program is built: every request's line has a dozen.
+macro_rules! field_name {
+    ($name:literal) => {
+        $crate::observe::log::line::Name::new(
+            concat!(",\"", $name, "\":"),
+            concat!(" ", $name, "="),
+        )
+    };
+}
+pub(crate) use field_name;
+
 /// A line in the making.
 #[derive(Debug)]
 pub struct Line<'a> {
@@ -61,8 +86,18 @@ impl<'a> Line<'a> {
 
     /// Adds a field that is a text.
     pub fn text(&mut self, name: &str, value: &str) {
-        let value = scrub(value);
         self.name(name);
+        self.value(value);
+    }
+
+    /// Adds a field of our own that is a text from outside.
+    pub fn own_text(&mut self, name: Name, value: &str) {
+        self.own_name(name);
+        self.value(value);
+    }
+
+    fn value(&mut self, value: &str) {
+        let value = scrub(value);
         let bare = |byte: u8| byte > b' ' && byte != 0x7f && !b"\"\\=".contains(&byte);
         let quoted = self.form == Form::Json || value.is_empty() || !value.bytes().all(bare);
         if quoted {
@@ -75,24 +110,23 @@ impl<'a> Line<'a> {
     }
 
     /// Adds a field that is a word of our own: no secret, nothing to escape.
-    pub fn word(&mut self, name: &str, value: &str) {
-        self.name(name);
+    pub fn word(&mut self, name: Name, value: &str) {
+        self.own_name(name);
         let quote = if self.form == Form::Json { "\"" } else { "" };
         for part in [quote, value, quote] {
             self.out.push_str(part);
         }
     }
 
-    /// Adds a field that is a whole number. A request's line has eight of them: without the
-    /// machinery of formatting they cost a tenth.
-    pub fn count(&mut self, name: &str, value: u64) {
-        self.name(name);
+    /// Adds a field that is a whole number.
+    pub fn count(&mut self, name: Name, value: u64) {
+        self.own_name(name);
         digits(self.out, value);
     }
 
     /// Adds a field that is a number with one decimal, given in tenths.
-    pub fn tenths(&mut self, name: &str, value: u64) {
-        self.name(name);
+    pub fn tenths(&mut self, name: Name, value: u64) {
+        self.own_name(name);
         digits(self.out, value / 10);
         self.out.push('.');
         digits(self.out, value % 10);
@@ -107,6 +141,10 @@ impl<'a> Line<'a> {
     /// Ends the line.
     pub fn end(self) {
         self.out.push_str(if self.form == Form::Json { "}\n" } else { "\n" });
+    }
+
+    fn own_name(&mut self, name: Name) {
+        self.out.push_str(if self.form == Form::Json { name.json } else { name.readable });
     }
 
     fn name(&mut self, name: &str) {
@@ -125,19 +163,9 @@ impl<'a> Line<'a> {
     }
 }
 
-fn digits(out: &mut String, mut value: u64) {
-    let mut text = [b'0'; 20];
-    let mut first = text.len() - 1;
-    for (place, digit) in text.iter_mut().enumerate().rev() {
-        *digit = b'0' + u8::try_from(value % 10).unwrap_or_default();
-        value /= 10;
-        first = place;
-        if value == 0 {
-            break;
-        }
-    }
-    let text = text.get(first..).and_then(|digits| std::str::from_utf8(digits).ok());
-    out.push_str(text.unwrap_or_default());
+/// Without the machinery of formatting: a request's line has eight numbers.
+fn digits(out: &mut String, value: u64) {
+    out.push_str(itoa::Buffer::new().format(value));
 }
 
 fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
@@ -248,8 +276,8 @@ mod tests {
         assert_eq!(out, format!("0 7 10 1795000000123 {} ", u64::MAX));
         let mut out = String::new();
         let mut line = Line { out: &mut out, form: Form::Json };
-        line.tenths("ms", 12_345);
-        line.count("n", 3);
+        line.tenths(field_name!("ms"), 12_345);
+        line.count(field_name!("n"), 3);
         assert_eq!(out, ",\"ms\":1234.5,\"n\":3");
     }
 
