@@ -1,8 +1,8 @@
 //! One account's quota: what is known of its three windows, and what a quota-dollar counts there.
 //!
 //! Requests are settled as they end, reports come in now and then, and the two are brought
-//! together: [`belief`] holds an interval for each window, [`scale`] learns percent per
-//! quota-dollar from the reports' integer steps, [`multipliers`] whose dollars count how much.
+//! together: `belief` holds an interval for each window, `scale` learns percent per
+//! quota-dollar from the reports' integer steps, `multipliers` whose dollars count how much.
 
 use crate::cost::{Charge, Cost};
 use crate::price::Plan;

@@ -2,7 +2,7 @@
 //!
 //! Published multipliers hold until the reports contradict them. The plan, where the configuration
 //! does not say it, and a factor for each model are then chosen among a few candidates
-//! ([`super::fit`]).
+//! (`fit`).
 
 use std::sync::Arc;
 

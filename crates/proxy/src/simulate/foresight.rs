@@ -34,7 +34,7 @@ pub enum Choice {
 }
 
 /// A statement about when something is out, and what came. Times in milliseconds from the
-/// statement; [`NEVER`] for not before the reset.
+/// statement; `NEVER` for not before the reset.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Judged {
     /// p10, p50, p90.

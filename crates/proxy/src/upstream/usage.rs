@@ -6,12 +6,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
-use http::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
+use http::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderValue};
 use saros_core::pool::NoUsage;
 use saros_core::report::Report;
+use saros_core::time::Millis;
 
 use crate::clock::Clock;
 use crate::config::{BaseUrl, Layout};
@@ -72,15 +73,35 @@ async fn ask_at(
     };
     let received = clock.now();
     if fetched.status == StatusCode::OK {
-        return saros_wire::report::usage(&fetched.body, sent, received).ok_or_else(|| {
+        let Some(report) = saros_wire::report::usage(&fetched.body, sent, received) else {
             tracing::debug!(key = &*key.label, "The usage report is in an unknown form");
-            TROUBLE
-        });
+            return Err(TROUBLE);
+        };
+        return Ok(in_our_time(report, &fetched.headers));
     }
     let retry_after = headers::retry_after(&fetched.headers, received);
     let none = refusal(&fetched, retry_after, &base.layout);
     tracing::debug!(key = &*key.label, status = fetched.status.as_u16(), ?none, "No usage report");
     Err(none)
+}
+
+/// Resets are told in the service's time. Where this machine's clock is wrong by more than the
+/// whole seconds of a `Date` header and the way here can explain, they are moved into ours.
+fn in_our_time(mut report: Report, headers: &HeaderMap) -> Report {
+    const NOISE: i64 = 5_000;
+    let date =
+        headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+    let date = date.and_then(|date| date.duration_since(SystemTime::UNIX_EPOCH).ok());
+    let Some(date) = date.and_then(|date| i64::try_from(date.as_millis()).ok()) else {
+        return report;
+    };
+    let ahead = report.received.since(Millis(date));
+    if ahead.abs() > NOISE {
+        for reading in report.windows.iter_mut().flatten() {
+            reading.resets_at = reading.resets_at.map(|at| at.plus(ahead));
+        }
+    }
+    report
 }
 
 fn refusal(fetched: &Fetched, retry_after: Option<u64>, layout: &Layout) -> NoUsage {
@@ -107,4 +128,32 @@ fn headers(key: &Key) -> HeaderMap {
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     headers.insert(AUTHORIZATION, key.bearer.clone());
     headers
+}
+
+#[cfg(test)]
+mod tests {
+    use saros_core::report::Source;
+
+    use super::*;
+
+    #[test]
+    fn a_wrong_clock_does_not_move_resets() {
+        const NOW: Millis = Millis(1_795_000_000_000);
+        let check = |ahead: i64, moved: i64| {
+            let body = br#"{"usage":{"weekly":{"status":"ok","percent":3,"resetsAt":"2026-11-23T00:00:00.000Z"}}}"#;
+            let received = NOW.plus(ahead);
+            let report = saros_wire::report::usage(body, received, received).unwrap();
+            assert_eq!(report.source, Source::Api);
+            let told = report.windows[1].unwrap().resets_at.unwrap();
+            let date = SystemTime::UNIX_EPOCH + Duration::from_millis(NOW.0.unsigned_abs());
+            let date = httpdate::fmt_http_date(date);
+            let headers = HeaderMap::from_iter([(DATE, HeaderValue::try_from(date).unwrap())]);
+            let ours = in_our_time(report, &headers).windows[1].unwrap().resets_at.unwrap();
+            assert_eq!(ours.since(told), moved, "{ahead}");
+        };
+        check(0, 0);
+        check(4_000, 0);
+        check(-600_000, -600_000);
+        check(3_600_000, 3_600_000);
+    }
 }

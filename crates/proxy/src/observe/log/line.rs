@@ -33,7 +33,7 @@ pub struct Name {
 }
 
 impl Name {
-    /// Made by [`field_name!`].
+    /// Made by `field_name!`.
     pub const fn new(json: &'static str, readable: &'static str) -> Self {
         Self { json, readable }
     }

@@ -134,6 +134,16 @@ impl Schedule {
         })
     }
 
+    /// Its account had used up a window at this time.
+    pub(crate) fn is_exhausted(&self, key: &str, now: i64) -> bool {
+        let active = self.episodes.iter().filter(|episode| episode.active(now));
+        let mut exhausted = active.filter_map(|episode| match &episode.trouble {
+            Trouble::Exhausted(accounts) => Some(accounts.contains(&account_of(key))),
+            _ => None,
+        });
+        exhausted.any(|is| is)
+    }
+
     /// Until when a quota refusal at this time holds for the key.
     pub(crate) fn quota_ends(&self, key: &str, now: i64) -> Option<i64> {
         let active = self.episodes.iter().filter(|episode| episode.active(now));
