@@ -33,6 +33,8 @@ pub const SEATS: usize = 4_096;
 /// A turn makes a conversation at most so many times larger. What grows by more is another one, or
 /// so new that hardly any of it can be cached.
 const GROWTH: u64 = 8;
+/// A strand that was left for so many milliseconds longer than another one fits half as well.
+const AWAY: f64 = 600_000.0;
 /// Strands of one session: beyond it, its own oldest makes room rather than another session's.
 const STRANDS: usize = 8;
 
@@ -289,13 +291,15 @@ impl Affinity {
     }
 
     /// The strand that fits best. Growing by so much counts as shrinking by its square root:
-    /// bodies shrink rarely.
+    /// bodies shrink rarely. And of two that fit about equally well, the one used more lately goes
+    /// on: a conversation that was compacted grows past its former size again.
     #[expect(
         clippy::cast_precision_loss,
         reason = "only compared, and bodies are below 2^53 bytes"
     )]
     fn find(&self, session: SessionKey, model: Option<&Arc<str>>, body_bytes: u64) -> Option<u32> {
         let mut best: Option<(f64, u32)> = None;
+        let latest = self.of(session).map(|(_, seat)| seat.at).max()?;
         for (place, seat) in self.of(session) {
             let too_large = body_bytes > seat.body_bytes.saturating_mul(GROWTH);
             if seat.model.as_ref() != model || too_large || Self::compacted(seat, body_bytes) {
@@ -303,6 +307,7 @@ impl Affinity {
             }
             let ratio = body_bytes.max(1) as f64 / seat.body_bytes.max(1) as f64;
             let misfit = if ratio < 1.0 { ratio.powi(-2) } else { ratio };
+            let misfit = misfit * (1.0 + latest.since(seat.at) as f64 / AWAY);
             if best.is_none_or(|(least, _)| misfit < least) {
                 best = Some((misfit, place));
             }

@@ -52,8 +52,9 @@ pub struct Quota {
     /// The highest percentage used among its windows, as last reported and metered since; `None`
     /// without any report.
     pub highest: Option<f32>,
-    /// Quota-dollars per hour that would have to be used from now on so that the month's reset
-    /// takes nothing away; 0 while nothing is reported.
+    /// Quota-dollars per hour that would have to be used from now on, beside what is kept for next
+    /// week, so that the month's reset takes nothing away; negative where less than that is left;
+    /// 0 while nothing is reported.
     pub urgency: f32,
     /// By how much `urgency` can be wrong, either way.
     pub error: f32,

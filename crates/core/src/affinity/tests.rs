@@ -122,6 +122,19 @@ fn the_strand_that_fits_best_is_continued() {
 }
 
 #[test]
+fn a_conversation_that_outgrows_its_former_self_stays_where_it_is_now() {
+    let mut affinity = Affinity::default();
+    turn(&mut affinity, S, A, "glm", 480_000, 0);
+    let mut body = 80_000;
+    for minute in (0..60).step_by(2) {
+        turn(&mut affinity, S, B, "glm", body, minute);
+        body = body * 108 / 100;
+        assert_eq!(account(&affinity, "glm", body), Some(B), "{body} after {minute} minutes");
+    }
+    assert!(body > 480_000);
+}
+
+#[test]
 fn leaving_out_an_old_tool_result_is_no_compaction() {
     let check = |body, next, compacted| {
         let mut affinity = Affinity::default();

@@ -13,6 +13,11 @@ use crate::window::{FIVE_HOURS, PerWindow, Window, next_monday};
 /// A window that is `rate-limited` without saying until when is looked at again after so long.
 const UNSAID: i64 = 10 * MINUTE;
 
+const WEEK: i64 = 7 * DAY;
+/// The share of its quota that a busy week uses of every account. Measured: with 0 to 0.5 busy weeks
+/// find accounts empty, with 1 the months of accounts run out unused.
+const BUSY_WEEK: f64 = 0.75;
+
 /// Quota-dollars are counted in millionths where sums must come out even.
 const MICROS: f64 = 1e6;
 
@@ -146,16 +151,30 @@ impl Funds {
         }
     }
 
-    /// Quota-dollars per hour until the month's reset, and by how much that can be wrong.
+    /// Quota-dollars per hour that have to be used until the month's reset, and by how much that can
+    /// be wrong.
+    ///
+    /// What next week can use is kept for next week: an account that enters a busy week with less
+    /// than a week's dollars is a hole in it, and one that enters it with more cannot use them. What
+    /// is missing of that reserve is counted by the week, however far away the reset is.
     fn urgency(&self, now: Millis) -> (f64, f64) {
         let month = self.ledger.belief(Window::Monthly);
         let Some(left) = self.ledger.dollars_left(Window::Monthly) else { return (0.0, 0.0) };
-        let span = month.resets.map_or(30 * DAY, |resets| resets.since(now)).max(HOUR);
-        #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
-        let hours = span as f64 / HOUR as f64;
+        let resets = month.resets.unwrap_or(now.plus(30 * DAY));
+        let spare = left - dollars(self.reserved) - self.reserve(resets, now);
+        let span = if spare > 0.0 { resets.since(now).max(HOUR) } else { WEEK };
         let (least, _) = self.ledger.per_dollar(Window::Monthly);
         let error = (month.high - month.low) / 2.0 / least.max(f64::EPSILON);
-        ((left - dollars(self.reserved)).max(0.0) / hours, error / hours)
+        let hours = float(span) / float(HOUR);
+        (spare / hours, error / hours)
+    }
+
+    /// Quota-dollars that next week will use of this month, if it is busy.
+    fn reserve(&self, resets: Millis, now: Millis) -> f64 {
+        let next_week = self.ends(Window::Weekly, now);
+        let share = float(resets.since(next_week).clamp(0, WEEK)) / float(WEEK);
+        let week = 100.0 / self.ledger.likely_per_dollar(Window::Weekly).max(f64::EPSILON);
+        BUSY_WEEK * share * week
     }
 
     /// A report came.
@@ -236,6 +255,12 @@ impl Funds {
 
 pub(super) fn middle(low: f64, high: f64) -> f64 {
     f64::midpoint(low, high)
+}
+
+fn float(span: i64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "spans far below 2^53")]
+    let span = span as f64;
+    span
 }
 
 /// Percents and dollars per hour fit into half the room, in every row of every decision.

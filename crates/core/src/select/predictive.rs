@@ -34,7 +34,7 @@ fn warm(rows: &[Candidate], need: &Need, chosen: &impl Fn(&Candidate) -> bool) -
     // further apart the two are.
     let others = rows.iter().filter(|row| chosen(row)).map(|row| row.quota);
     let best = others.map(|quota| quota.urgency - quota.error).fold(0.0, f32::max);
-    let own = own.urgency + own.error;
+    let own = (own.urgency + own.error).max(0.0);
     let gain = if best > own { need.cost * (1.0 - own / best) } else { 0.0 };
     (gain <= need.leaving).then_some(index)
 }
@@ -50,7 +50,7 @@ fn most_urgent(
         all.filter(|(_, row)| chosen(row) && row.in_flight == least_load)
     };
     // At least this urgent is the most urgent one; whoever may be as urgent takes turns with it.
-    let sure = idlest().map(|(_, row)| row.quota.urgency - row.quota.error).fold(0.0, f32::max);
+    let sure = idlest().map(|(_, row)| row.quota.urgency - row.quota.error).fold(f32::MIN, f32::max);
     idlest()
         .filter(|(_, row)| row.quota.urgency + row.quota.error >= sure)
         .min_by_key(|(index, _)| turn(need.last, *index))
