@@ -104,6 +104,11 @@ impl Demand {
         self.profile.skip(now);
     }
 
+    /// [`Demand::advance`] while what was asked for could be served, else [`Demand::skip`].
+    pub fn pass(&mut self, now: Millis, open: bool) {
+        if open { self.advance(now) } else { self.skip(now) }
+    }
+
     /// Quota-dollars per hour, over the last twenty minutes.
     pub fn rate(&self, now: Millis) -> f64 {
         self.recent.rate(now)

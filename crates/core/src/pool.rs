@@ -198,6 +198,7 @@ impl Pool {
         for account in &mut self.accounts {
             account.tidy(now);
         }
+        self.watch_demand();
         self.refresh();
         self.wake_waiters(&mut effects);
         self.order_reports(&mut effects);

@@ -89,9 +89,11 @@ impl Profile {
         if now.since(slot) < SLOT {
             return;
         }
-        self.close(slot);
         self.slot = Some(floor(now));
-        self.rebuild();
+        if self.open > 0.0 {
+            self.close(slot);
+            self.rebuild();
+        }
     }
 
     fn close(&mut self, slot: Millis) {

@@ -174,6 +174,18 @@ impl Pool {
         }
     }
 
+    /// Silence is data too, unless it was enforced.
+    pub(super) fn watch_demand(&mut self) {
+        let now = self.now;
+        let mut any = false;
+        for account in &mut self.accounts {
+            let open = account.is_in_use(now);
+            any |= open;
+            account.funds.demand.pass(now, open);
+        }
+        self.demand.pass(now, any);
+    }
+
     /// Judges anew whether quota is scarce, at most once a second.
     pub(super) fn refresh(&mut self) {
         let now = self.now;

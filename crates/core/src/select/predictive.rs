@@ -50,7 +50,8 @@ fn most_urgent(
         all.filter(|(_, row)| chosen(row) && row.in_flight == least_load)
     };
     // At least this urgent is the most urgent one; whoever may be as urgent takes turns with it.
-    let sure = idlest().map(|(_, row)| row.quota.urgency - row.quota.error).fold(f32::MIN, f32::max);
+    let sure =
+        idlest().map(|(_, row)| row.quota.urgency - row.quota.error).fold(f32::MIN, f32::max);
     idlest()
         .filter(|(_, row)| row.quota.urgency + row.quota.error >= sure)
         .min_by_key(|(index, _)| turn(need.last, *index))
