@@ -40,3 +40,4 @@ mod stage;
 mod state;
 mod turns;
 mod usage;
+mod wall;
