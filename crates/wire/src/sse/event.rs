@@ -5,7 +5,7 @@
 //! types are done with right there. A JSON string cannot hold an unescaped quote, so a quoted
 //! word followed by a colon is a key and never part of a model's text.
 
-use memchr::memmem::{self, Finder};
+use memchr::memmem::Finder;
 use saros_core::format::Format;
 use std::sync::LazyLock;
 
@@ -16,6 +16,7 @@ static FINISH_REASON: LazyLock<Finder<'static>> =
     LazyLock::new(|| Finder::new("\"finish_reason\""));
 static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage\""));
 static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"error\""));
+static COST: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"cost\""));
 
 /// The service's own cost event is about fifty bytes long.
 const COST_EVENT_LIMIT: usize = 256;
@@ -122,7 +123,7 @@ impl Facts {
     /// or `{"type":"ping","cost":"0"}`.
     fn cost(&mut self, payload: &[u8]) {
         if payload.len() <= COST_EVENT_LIMIT
-            && memmem::find(payload, b"\"cost\"").is_some()
+            && COST.find(payload).is_some()
             && let Some(cost) = member(payload, b"cost")
         {
             self.meter.charge(cost);
