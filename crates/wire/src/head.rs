@@ -106,13 +106,20 @@ pub fn session_id(client: &str, opening: u128) -> String {
     const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
     let identity = opening ^ xxh3_128(client.as_bytes());
     let digest = xxh3_128(&identity.to_le_bytes());
-    let mut id = String::with_capacity(30);
-    id.push_str("ses_");
-    for place in 0..26 {
-        let digit = (digest >> (5 * place)) as usize % DIGITS.len();
-        id.push(char::from(DIGITS.get(digit).copied().unwrap_or(b'0')));
+    let mut id = *b"ses_00000000000000000000000000";
+    let (_, letters) = id.split_at_mut(4);
+    let mut rest = digest;
+    for group in letters.chunks_mut(12) {
+        #[expect(clippy::cast_possible_truncation, reason = "the next sixty bits are enough")]
+        let mut bits = rest as u64;
+        for letter in group {
+            let digit = (bits % 32) as usize;
+            *letter = DIGITS.get(digit).copied().unwrap_or(b'0');
+            bits >>= 5;
+        }
+        rest >>= 60;
     }
-    id
+    String::from_utf8(id.to_vec()).unwrap_or_default()
 }
 
 /// What upstream's scan for the model finds: `/"model"\s*:\s*"([^"]+)"/`.
@@ -129,12 +136,19 @@ fn model(body: &[u8]) -> Option<String> {
             // Without a closing quote here there is none for a later match either.
             let name = value.get(..memchr(b'"', value)?)?;
             if !name.is_empty() {
-                return (name.len() <= NAME_LIMIT)
-                    .then(|| String::from_utf8_lossy(name).into_owned());
+                return (name.len() <= NAME_LIMIT).then(|| readable(name));
             }
         }
         // The closing quote may open the next match.
         rest = rest.get(at + 6..)?;
+    }
+}
+
+/// As UTF-8 whatever it is, and quickly if it is.
+fn readable(text: &[u8]) -> String {
+    match str::from_utf8(text) {
+        Ok(text) => text.to_owned(),
+        Err(_) => String::from_utf8_lossy(text).into_owned(),
     }
 }
 
@@ -174,7 +188,7 @@ fn member<'a>(object: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
 fn id(text: &[u8]) -> Option<String> {
     let fits = (1..=NAME_LIMIT).contains(&text.len())
         && text.iter().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'));
-    fits.then(|| String::from_utf8_lossy(text).into_owned())
+    fits.then(|| readable(text))
 }
 
 #[cfg(test)]

@@ -8,14 +8,17 @@ use crate::json::{self, Cursor};
 /// apart, and a megabyte pasted into the first message costs nothing.
 const TEXT_LIMIT: usize = 64 * 1024;
 
+/// What is no longer, its length included, is digested at once: below this, XXH3 needs no state.
+const SHORT: usize = 240;
+
 /// Collects the opening while the body is walked.
 #[derive(Default)]
-pub(super) struct Opening {
+pub(super) struct Opening<'a> {
     /// The system prompt beside the messages.
-    system: Text,
+    system: Text<'a>,
     /// The system prompt as messages before the first user message.
-    preamble: Text,
-    user: Text,
+    preamble: Text<'a>,
+    user: Text<'a>,
     progress: Progress,
     has_assistant: bool,
 }
@@ -28,13 +31,13 @@ enum Progress {
     Complete,
 }
 
-impl Opening {
-    pub(super) fn system(&mut self, content: Option<&[u8]>) {
+impl<'a> Opening<'a> {
+    pub(super) fn system(&mut self, content: Option<&'a [u8]>) {
         self.system.add(content.unwrap_or_default());
     }
 
     /// Reads the messages that come next, as far as necessary.
-    pub(super) fn turns(&mut self, cursor: &mut Cursor<'_>) {
+    pub(super) fn turns(&mut self, cursor: &mut Cursor<'a>) {
         if cursor.peek() == Some(b'"') {
             self.user.add(cursor.value().unwrap_or_default());
             self.progress = Progress::Complete;
@@ -77,7 +80,7 @@ impl Opening {
         Some(xxh3_128(&parts))
     }
 
-    fn turn(&mut self, cursor: &mut Cursor<'_>) {
+    fn turn(&mut self, cursor: &mut Cursor<'a>) {
         if !cursor.take(b'{') {
             cursor.value();
             return;
@@ -110,23 +113,25 @@ impl Opening {
 }
 
 /// Digest of a text that may come in pieces.
-struct Text {
-    /// Made when it is needed: it is large.
-    hash: Option<Xxh3>,
+struct Text<'a> {
+    /// The first piece, which mostly is all there is.
+    first: &'a [u8],
+    /// What came behind it; made when it is needed, for it is large.
+    hash: Option<Box<Xxh3>>,
     length: u64,
     room: usize,
 }
 
-impl Default for Text {
+impl Default for Text<'_> {
     fn default() -> Self {
-        Self { hash: None, length: 0, room: TEXT_LIMIT }
+        Self { first: &[], hash: None, length: 0, room: TEXT_LIMIT }
     }
 }
 
-impl Text {
+impl<'a> Text<'a> {
     /// Adds a message's content: a string, or the texts of its blocks. As written, escapes and
     /// all: a client writes the same text the same way in each turn.
-    fn add(&mut self, content: &[u8]) {
+    fn add(&mut self, content: &'a [u8]) {
         if let Some(text) = json::unquoted(content) {
             self.piece(text);
             return;
@@ -145,16 +150,40 @@ impl Text {
         }
     }
 
-    fn piece(&mut self, text: &[u8]) {
+    fn piece(&mut self, text: &'a [u8]) {
         let within = text.get(..self.room).unwrap_or(text);
-        self.hash.get_or_insert_with(Xxh3::new).update(within);
+        if self.length == 0 {
+            self.first = within;
+        } else {
+            let first = self.first;
+            self.hash
+                .get_or_insert_with(|| {
+                    let mut hash = Box::new(Xxh3::new());
+                    hash.update(first);
+                    hash
+                })
+                .update(within);
+        }
         self.room -= within.len();
         self.length += text.len() as u64;
     }
 
     fn digest(self) -> u128 {
         let length = self.length.to_le_bytes();
-        let Some(mut hash) = self.hash else { return xxh3_128(&length) };
+        if let Some(mut hash) = self.hash {
+            hash.update(&length);
+            return hash.digest128();
+        }
+        let end = self.first.len();
+        let mut short = [0; SHORT];
+        if let Some(room) = short.get_mut(..end + length.len()) {
+            let (text, behind) = room.split_at_mut(end);
+            text.copy_from_slice(self.first);
+            behind.copy_from_slice(&length);
+            return xxh3_128(room);
+        }
+        let mut hash = Xxh3::new();
+        hash.update(self.first);
         hash.update(&length);
         hash.digest128()
     }
