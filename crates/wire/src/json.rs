@@ -12,11 +12,12 @@ use memchr::memchr;
 pub(crate) struct Cursor<'a> {
     rest: &'a [u8],
     broken: bool,
+    loose: bool,
 }
 
 impl<'a> Cursor<'a> {
     pub(crate) fn new(text: &'a [u8]) -> Self {
-        Self { rest: text, broken: false }
+        Self { rest: text, broken: false, loose: false }
     }
 
     /// The walk met something that is not JSON, or the text's end.
@@ -24,9 +25,25 @@ impl<'a> Cursor<'a> {
         self.broken
     }
 
+    /// A quote or an opening bracket stood within a number or word, so that there is more than one
+    /// way to read on.
+    pub(crate) fn loose(&self) -> bool {
+        self.loose
+    }
+
     /// Only white space is left, and all before was JSON as far as looked at.
     pub(crate) fn ended(&mut self) -> bool {
         self.peek().is_none() && !self.broken
+    }
+
+    /// So many bytes are still ahead.
+    pub(crate) fn left(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// What lies between here and a later place in the same text.
+    pub(crate) fn until(&self, later: &Self) -> Option<&'a [u8]> {
+        self.rest.get(..self.rest.len().checked_sub(later.rest.len())?)
     }
 
     /// The next byte that is not white space.
@@ -50,6 +67,21 @@ impl<'a> Cursor<'a> {
     /// The next key of the object that the cursor is in; its value comes next. `None` at the
     /// object's end, which is stepped over.
     pub(crate) fn key(&mut self) -> Option<&'a [u8]> {
+        // As programs write it, without white space: all in one look.
+        if let [b',', b'"', inside @ ..] | [b'"', inside @ ..] = self.rest
+            && !self.broken
+            && let Some(length) = string_length(inside)
+            && let Some((key, [b'"', b':', rest @ ..])) = inside.split_at_checked(length)
+        {
+            self.rest = rest;
+            return Some(key);
+        }
+        self.spaced_key()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn spaced_key(&mut self) -> Option<&'a [u8]> {
         self.take(b',');
         if self.take(b'}') || self.broken {
             return None;
@@ -90,7 +122,7 @@ impl<'a> Cursor<'a> {
         let length = match self.peek()? {
             b'"' => string_length(self.rest.get(1..)?).map(|inside| inside + 2),
             b'{' | b'[' => container_length(self.rest),
-            _ => scalar_length(self.rest),
+            _ => self.scalar_length(),
         };
         let found = length.and_then(|length| self.rest.split_at_checked(length));
         if let Some((value, rest)) = found {
@@ -101,9 +133,38 @@ impl<'a> Cursor<'a> {
         None
     }
 
+    fn scalar_length(&mut self) -> Option<usize> {
+        let end =
+            |byte: &u8| matches!(byte, b',' | b'}' | b']' | b':') || byte.is_ascii_whitespace();
+        let odd = |byte: &u8| matches!(byte, b'"' | b'{' | b'[');
+        let mut length = self.rest.iter().position(|byte| end(byte) || odd(byte));
+        if length.and_then(|length| self.rest.get(length)).is_some_and(odd) {
+            self.loose = true;
+            length = self.rest.iter().position(end);
+        }
+        Some(length.unwrap_or(self.rest.len())).filter(|length| *length > 0)
+    }
+
+    /// Hands the members of the object that comes next to `member`, which takes each one's value off
+    /// the cursor. Steps over the value that comes next in any case; what is no object has no
+    /// members, and one that is not well formed has those before the fault.
+    pub(crate) fn object(&mut self, mut member: impl FnMut(&'a [u8], &mut Self)) {
+        let before = self.clone();
+        if self.take(b'{') {
+            while let Some(key) = self.key() {
+                member(key, self);
+            }
+            if !self.broken && !self.loose {
+                return;
+            }
+            *self = before;
+        }
+        self.value();
+    }
+
     /// Steps over the rest of the array or object that the cursor is in, its end included.
     pub(crate) fn leave(&mut self) {
-        match close(self.rest, 1) {
+        match close(self.rest) {
             Some(length) => self.rest = self.rest.get(length..).unwrap_or_default(),
             None => self.broken = true,
         }
@@ -142,9 +203,38 @@ pub(crate) fn unquoted(value: &[u8]) -> Option<&[u8]> {
 }
 
 /// From behind the opening quote to the closing one. Only quotes stop the search: escapes are
-/// recognised backwards, so that text full of `\n` is skipped at full speed.
+/// recognised backwards, so that text full of `\n` is skipped at full speed. Most strings are keys
+/// and words, and over before a search with vectors has begun; so the first few bytes are looked at
+/// eight at a time.
+#[inline]
 pub(crate) fn string_length(inside: &[u8]) -> Option<usize> {
-    let mut quote = first_quote(inside)?;
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let words = inside.as_chunks::<8>().0;
+    for (index, word) in words.iter().take(WORDS).enumerate() {
+        // A quote becomes zero, and only below a zero byte does the subtraction borrow; so the
+        // lowest bit found is right.
+        let word = u64::from_le_bytes(*word) ^ (EACH * u64::from(b'"'));
+        let found = word.wrapping_sub(EACH) & !word & (EACH << 7);
+        if found != 0 {
+            let quote = 8 * index + found.trailing_zeros() as usize / 8;
+            return match inside.get(..quote) {
+                Some([.., b'\\']) => escaped_string_length(inside, quote),
+                _ => Some(quote),
+            };
+        }
+    }
+    long_string_length(inside, 8 * words.len().min(WORDS))
+}
+
+/// The same, when there is no quote before `from`.
+#[inline(never)]
+fn long_string_length(inside: &[u8], from: usize) -> Option<usize> {
+    escaped_string_length(inside, from + memchr(b'"', inside.get(from..)?)?)
+}
+
+/// The same, when the first quote is known; there may be a backslash before it.
+#[inline(never)]
+fn escaped_string_length(inside: &[u8], mut quote: usize) -> Option<usize> {
     while ends_in_escape(inside.get(..quote)?) {
         // Where one escaped quote stands, others are near: JSON or code within the string.
         let mut from = quote + 1;
@@ -152,25 +242,6 @@ pub(crate) fn string_length(inside: &[u8]) -> Option<usize> {
         quote = from + memchr(b'"', inside.get(from..)?)?;
     }
     Some(quote)
-}
-
-/// Where the first quote is. Most strings are keys and words, and over before a search with vectors
-/// has begun; so the first few bytes are looked at eight at a time.
-fn first_quote(text: &[u8]) -> Option<usize> {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    let words = text.as_chunks::<8>().0;
-    let words = words.get(..WORDS).unwrap_or(words);
-    for (index, word) in words.iter().enumerate() {
-        // A quote becomes zero, and only below a zero byte does the subtraction borrow; so the
-        // lowest bit found is right.
-        let word = u64::from_le_bytes(*word) ^ (EACH * u64::from(b'"'));
-        let found = word.wrapping_sub(EACH) & !word & (EACH << 7);
-        if found != 0 {
-            return Some(8 * index + found.trailing_zeros() as usize / 8);
-        }
-    }
-    let from = 8 * words.len();
-    Some(from + memchr(b'"', text.get(from..)?)?)
 }
 
 /// The backslash at the end of `text`, if there is one, escapes what follows.
@@ -209,30 +280,28 @@ fn escaped_length(inside: &[u8], from: usize) -> usize {
 }
 
 fn container_length(text: &[u8]) -> Option<usize> {
-    close(text.get(1..)?, 1).map(|length| length + 1)
+    close(text.get(1..)?).map(|length| length + 1)
 }
 
-/// Behind the bracket that closes the `depth`-th open one.
-pub(crate) fn close(text: &[u8], mut depth: usize) -> Option<usize> {
+/// Behind the bracket that closes the one that `text` stands behind.
+pub(crate) fn close(text: &[u8]) -> Option<usize> {
+    let mut depth = 1_usize;
     let mut at = 0;
-    while depth > 0 {
+    loop {
+        let byte = *text.get(at)?;
         at += 1;
-        match text.get(at - 1)? {
-            b'"' => at += string_length(text.get(at..)?)? + 1,
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth -= 1,
+        if byte == b'"' {
+            at += string_length(text.get(at..)?)? + 1;
+            continue;
+        }
+        // Square brackets and curly ones differ in one bit.
+        match byte | 0x20 {
+            b'{' => depth += 1,
+            b'}' if depth == 1 => return Some(at),
+            b'}' => depth -= 1,
             _ => {}
         }
     }
-    Some(at)
-}
-
-fn scalar_length(text: &[u8]) -> Option<usize> {
-    let end = text
-        .iter()
-        .position(|byte| matches!(byte, b',' | b'}' | b']' | b':') || byte.is_ascii_whitespace())
-        .unwrap_or(text.len());
-    (end > 0).then_some(end)
 }
 
 #[cfg(test)]

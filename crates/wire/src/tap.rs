@@ -2,8 +2,8 @@
 
 use saros_core::format::Format;
 
-use crate::json;
-use crate::usage::{Meter, Reading, USAGE_LIMIT};
+use crate::json::{self, Cursor};
+use crate::usage::{Fields, Meter, Reading, USAGE_LIMIT};
 
 /// The scanner of one JSON answer. It follows strings and brackets only, and keeps nothing but
 /// the members of the outermost object that it is after.
@@ -39,6 +39,16 @@ enum Wanted {
     Cost,
 }
 
+impl Wanted {
+    fn of(key: &[u8]) -> Option<Self> {
+        match key {
+            b"usage" | b"usageMetadata" => Some(Self::Usage),
+            b"cost" => Some(Self::Cost),
+            _ => None,
+        }
+    }
+}
+
 /// `usageMetadata` is the longest key that matters; one more byte tells it from a longer one.
 const KEY_LIMIT: usize = 14;
 
@@ -64,7 +74,10 @@ impl Tap {
         let mut rest = chunk;
         while !self.complete && !rest.is_empty() {
             let length = match self.place {
-                Place::Structure => self.structure(rest),
+                Place::Structure => match self.members(rest) {
+                    0 => self.structure(rest),
+                    length => length,
+                },
                 Place::Text => self.text(rest),
                 Place::Escape => {
                     self.place = Place::Text;
@@ -86,6 +99,59 @@ impl Tap {
         self.complete
     }
 
+    /// Reads the outermost object's members that are here as a whole, nearly always all of them.
+    /// What it does not step over is for [`Self::structure`], which does the same byte by byte.
+    fn members(&mut self, rest: &[u8]) -> usize {
+        if self.depth != 1 || !self.expect_key || self.wanted.is_some() {
+            return 0;
+        }
+        let mut cursor = Cursor::new(rest);
+        let mut read = 0;
+        while let Some(key) = cursor.key() {
+            let wanted = Wanted::of(key);
+            let from = rest.len() - cursor.left();
+            let first = cursor.peek();
+            let value = cursor.clone();
+            let usage = if wanted == Some(Wanted::Usage) {
+                Some(Fields::next(&mut cursor))
+            } else {
+                cursor.value();
+                None
+            };
+            let ends = matches!(cursor.peek(), Some(b',' | b'}'));
+            if !ends || cursor.broken() || cursor.loose() {
+                self.begin_member(wanted);
+                self.expect_key = false;
+                if !cursor.broken() {
+                    return from;
+                }
+                // The value's end is still to come, so there is no need to search for it again.
+                match first {
+                    Some(b'"') => self.place = Place::Text,
+                    Some(b'{' | b'[') => self.depth = 2,
+                    _ => return from,
+                }
+                let behind = rest.len() - value.left() + 1;
+                self.keep(rest.get(from..behind).unwrap_or_default());
+                return behind;
+            }
+            read = rest.len() - cursor.left();
+            if wanted.is_some() && read - from <= USAGE_LIMIT {
+                let value = value.until(&cursor).unwrap_or_default().trim_ascii_end();
+                match usage {
+                    Some(fields) => self.meter.replace_read(value, fields),
+                    None => self.meter.charge(value),
+                }
+            }
+        }
+        if cursor.broken() {
+            return read;
+        }
+        self.depth = 0;
+        self.complete = true;
+        rest.len() - cursor.left()
+    }
+
     /// Steps over punctuation, numbers, words and whatever is nested, up to the next key or the end.
     fn structure(&mut self, rest: &[u8]) -> usize {
         let mut at = 0;
@@ -104,12 +170,14 @@ impl Tap {
                     at = behind + length;
                 }
                 b'{' | b'[' => {
-                    let close = |inside: &[u8]| json::close(inside, 1);
-                    if let Some(length) = self.inside(rest, behind, close) {
+                    if let Some(length) = self.inside(rest, behind, json::close) {
                         at = behind + length - 1;
                     } else {
                         self.depth += 1;
                         self.expect_key = self.depth == 1;
+                        if self.expect_key {
+                            return behind;
+                        }
                     }
                 }
                 b'}' | b']' => {
@@ -130,7 +198,7 @@ impl Tap {
                     return behind;
                 }
                 b':' if self.depth == 1 => {
-                    self.begin_member();
+                    self.begin_member(Wanted::of(self.key.strip_suffix(b"\"").unwrap_or_default()));
                     return behind;
                 }
                 _ => {}
@@ -174,14 +242,10 @@ impl Tap {
         length
     }
 
-    fn begin_member(&mut self) {
+    fn begin_member(&mut self, wanted: Option<Wanted>) {
         self.value.clear();
-        self.wanted = match self.key.as_slice() {
-            b"usage\"" | b"usageMetadata\"" => Some(Wanted::Usage),
-            b"cost\"" => Some(Wanted::Cost),
-            _ => None,
-        };
         self.key.clear();
+        self.wanted = wanted;
     }
 
     fn end_member(&mut self) {

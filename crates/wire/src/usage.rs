@@ -9,7 +9,7 @@ use memchr::memmem::Finder;
 use saros_core::format::Format;
 use saros_core::meter::Tokens;
 
-use crate::json;
+use crate::json::{self, Cursor};
 
 /// No usage object of any provider comes near this size; what is longer is none.
 pub(crate) const USAGE_LIMIT: usize = 16 * 1024;
@@ -43,16 +43,25 @@ pub(crate) struct Meter {
 impl Meter {
     /// This usage object stands for the whole answer so far.
     pub(crate) fn replace(&mut self, object: &[u8]) {
-        if object.len() <= USAGE_LIMIT && speaks_of_tokens(object) {
+        if is_usage(object) {
+            self.merged = Fields::default();
             self.last.clear();
             self.last.extend_from_slice(object);
+        }
+    }
+
+    /// The same for one that was read while it passed.
+    pub(crate) fn replace_read(&mut self, object: &[u8], fields: Fields) {
+        if is_usage(object) {
+            self.merged = fields;
+            self.last.clear();
         }
     }
 
     /// This usage object updates the fields that it names.
     pub(crate) fn merge(&mut self, object: &[u8]) {
         if object.len() <= USAGE_LIMIT {
-            self.merged.read(object);
+            self.merged.read(&mut Cursor::new(object));
         }
     }
 
@@ -64,7 +73,9 @@ impl Meter {
 
     pub(crate) fn reading(&self, format: Format) -> Reading {
         let mut fields = self.merged;
-        fields.read(&self.last);
+        if !self.last.is_empty() {
+            fields.read(&mut Cursor::new(&self.last));
+        }
         Reading {
             tokens: fields.tokens(format),
             list_cost: fields.list_cost,
@@ -75,8 +86,8 @@ impl Meter {
 }
 
 /// Tells a real usage object from a property of that name in an echoed tool description.
-fn speaks_of_tokens(object: &[u8]) -> bool {
-    TELLING.iter().any(|word| word.find(object).is_some())
+fn is_usage(object: &[u8]) -> bool {
+    object.len() <= USAGE_LIMIT && TELLING.iter().any(|word| word.find(object).is_some())
 }
 
 /// Built once: building them costs more than a search.
@@ -85,7 +96,7 @@ static TELLING: LazyLock<[Finder<'static>; 3]> =
 
 /// The fields of all formats' usage objects; their names do not collide.
 #[derive(Debug, Clone, Copy, Default)]
-struct Fields {
+pub(crate) struct Fields {
     input: Option<u64>,
     output: Option<u64>,
     thoughts: Option<u64>,
@@ -101,63 +112,60 @@ struct Fields {
 }
 
 impl Fields {
-    /// Takes over every field that `object` names; `null` names nothing.
-    fn read(&mut self, object: &[u8]) {
-        for (key, value) in json::members(object) {
-            match key {
-                b"prompt_tokens" | b"input_tokens" | b"promptTokenCount" => {
-                    update(&mut self.input, count(value));
-                }
-                b"completion_tokens" | b"output_tokens" | b"candidatesTokenCount" => {
-                    update(&mut self.output, count(value));
-                }
-                b"thoughtsTokenCount" => update(&mut self.thoughts, count(value)),
-                b"cached_tokens" | b"cache_read_input_tokens" | b"cachedContentTokenCount" => {
-                    update(&mut self.cached, count(value));
-                }
-                b"cache_creation_input_tokens" => update(&mut self.write, count(value)),
-                b"prompt_tokens_details" | b"input_tokens_details" => self.read_input(value),
-                b"cache_creation" => self.read_cache_creation(value),
-                b"completion_tokens_details" | b"output_tokens_details" => {
-                    for (key, value) in json::members(value) {
-                        if key == b"reasoning_tokens" {
-                            update(&mut self.reasoning, count(value));
-                        }
-                    }
-                }
-                b"opencode" => {
-                    for (key, value) in json::members(value) {
-                        if key == b"list_cost" {
-                            update(&mut self.list_cost, list_cost(value));
-                        }
-                    }
-                }
-                b"cost" => update(&mut self.cost, dollars(value)),
-                _ => {}
-            }
-        }
+    /// Those of the usage object that comes next, which is stepped over.
+    pub(crate) fn next(cursor: &mut Cursor<'_>) -> Self {
+        let mut fields = Self::default();
+        fields.read(cursor);
+        fields
     }
 
-    fn read_input(&mut self, details: &[u8]) {
-        for (key, value) in json::members(details) {
-            match key {
-                b"cached_tokens" => update(&mut self.cached_detail, count(value)),
-                b"cache_creation_input_tokens" | b"cache_write_tokens" => {
-                    update(&mut self.write_detail, count(value));
-                }
-                _ => {}
+    /// Takes over every field that the object names which comes next; `null` names nothing.
+    fn read(&mut self, object: &mut Cursor<'_>) {
+        object.object(|key, cursor| match key {
+            b"prompt_tokens" | b"input_tokens" | b"promptTokenCount" => {
+                update(&mut self.input, count(cursor));
             }
-        }
+            b"completion_tokens" | b"output_tokens" | b"candidatesTokenCount" => {
+                update(&mut self.output, count(cursor));
+            }
+            b"thoughtsTokenCount" => update(&mut self.thoughts, count(cursor)),
+            b"cached_tokens" | b"cache_read_input_tokens" | b"cachedContentTokenCount" => {
+                update(&mut self.cached, count(cursor));
+            }
+            b"cache_creation_input_tokens" => update(&mut self.write, count(cursor)),
+            b"prompt_tokens_details" | b"input_tokens_details" => self.read_input(cursor),
+            b"cache_creation" => self.read_cache_creation(cursor),
+            b"completion_tokens_details" | b"output_tokens_details" => {
+                cursor.object(|key, cursor| match key {
+                    b"reasoning_tokens" => update(&mut self.reasoning, count(cursor)),
+                    _ => skip(cursor),
+                });
+            }
+            b"opencode" => cursor.object(|key, cursor| match key {
+                b"list_cost" => update(&mut self.list_cost, cursor.value().and_then(list_cost)),
+                _ => skip(cursor),
+            }),
+            b"cost" => update(&mut self.cost, cursor.value().and_then(dollars)),
+            _ => skip(cursor),
+        });
     }
 
-    fn read_cache_creation(&mut self, by_lifetime: &[u8]) {
-        for (key, value) in json::members(by_lifetime) {
-            match key {
-                b"ephemeral_5m_input_tokens" => update(&mut self.write_5m, count(value)),
-                b"ephemeral_1h_input_tokens" => update(&mut self.write_1h, count(value)),
-                _ => {}
+    fn read_input(&mut self, details: &mut Cursor<'_>) {
+        details.object(|key, cursor| match key {
+            b"cached_tokens" => update(&mut self.cached_detail, count(cursor)),
+            b"cache_creation_input_tokens" | b"cache_write_tokens" => {
+                update(&mut self.write_detail, count(cursor));
             }
-        }
+            _ => skip(cursor),
+        });
+    }
+
+    fn read_cache_creation(&mut self, by_lifetime: &mut Cursor<'_>) {
+        by_lifetime.object(|key, cursor| match key {
+            b"ephemeral_5m_input_tokens" => update(&mut self.write_5m, count(cursor)),
+            b"ephemeral_1h_input_tokens" => update(&mut self.write_1h, count(cursor)),
+            _ => skip(cursor),
+        });
     }
 
     /// Removes the formats' differences. OpenAI's and Google's input includes what was read from
@@ -199,8 +207,16 @@ fn update<T>(field: &mut Option<T>, seen: Option<T>) {
     }
 }
 
-/// A whole number, also where a provider writes it as `12.0`.
-fn count(value: &[u8]) -> Option<u64> {
+fn skip(cursor: &mut Cursor<'_>) {
+    cursor.value();
+}
+
+/// The whole number that comes next, also where a provider writes it as `12.0`.
+fn count(cursor: &mut Cursor<'_>) -> Option<u64> {
+    let value = cursor.value()?;
+    if let Some(number) = digits(value) {
+        return Some(number.into());
+    }
     let text = str::from_utf8(value).ok()?;
     text.parse().ok().or_else(|| {
         let number: f64 = text.parse().ok()?;
@@ -214,9 +230,24 @@ fn count(value: &[u8]) -> Option<u64> {
     })
 }
 
+/// A plain number of few digits, as nearly all of them are.
+fn digits(value: &[u8]) -> Option<u32> {
+    if value.is_empty() || value.len() > 9 {
+        return None;
+    }
+    value.iter().try_fold(0, |number, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit < 10).then(|| 10 * number + u32::from(digit))
+    })
+}
+
 /// Dollars, as a number or as a string.
 fn dollars(value: &[u8]) -> Option<f64> {
-    let text = str::from_utf8(json::unquoted(value).unwrap_or(value)).ok()?;
+    let value = json::unquoted(value).unwrap_or(value);
+    if let Some(whole) = digits(value) {
+        return Some(f64::from(whole));
+    }
+    let text = str::from_utf8(value).ok()?;
     // What Rust takes for a number and JSON does not ("inf", "nan") starts with a letter or sign.
     if !text.starts_with(|first: char| first.is_ascii_digit()) {
         return None;

@@ -121,6 +121,27 @@ fn an_escape_may_be_cut_anywhere() {
     }
 }
 
+#[test]
+fn whole_members_are_read_as_bytes_are() {
+    for text in [
+        r#"{"usage":{"prompt_tokens":512"x}y","completion_tokens":5},"cost":"1"}"#,
+        r#"{"usage":{"prompt_tokens":5,"prompt_tokens_details":{"cached_tokens":2]},"cost":"1"}"#,
+        r#"{"usage":{"prompt_tokens":5} x,"cost":"1"}"#,
+        r#"{"usage" : {"prompt_tokens":5} ,"cost" : "1" } {"cost":"2"}"#,
+        r#"{"usage":5"prompt_tokens","cost":"1"}"#,
+        r#"{"usage":{"prompt_tokens":5}:{"prompt_tokens":6},"cost":"1"}"#,
+        r#"{"usage",:{"prompt_tokens":5},,"cost":"1"}"#,
+        r#"{"usage":{"prompt_tokens":5}]"#,
+        r#"{"usage":{"prompt_tokens":5}"#,
+        r#"{"usage":{"prompt_tokens":5},"usage":{"completion_tokens":7},"usage":{}}"#,
+    ] {
+        let once = whole(Format::Chat, text);
+        let parts = tap(Format::Chat, text.as_bytes().chunks(1));
+        assert_eq!(once.reading(), parts.reading(), "{text}");
+        assert_eq!(once.complete(), parts.complete(), "{text}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_chunking_reads_the_same(
