@@ -2,8 +2,8 @@
 //!
 //! While nothing is scarce, placement can lose nothing, and everything but warm sessions rotates
 //! strictly. Under scarcity the account goes first that needs the highest rate of use from now on so
-//! that its month's reset takes nothing away. Accounts that differ by less than their figures can be
-//! wrong rotate among themselves.
+//! that its month's reset takes nothing away, beside what is kept for next week. Accounts that differ
+//! by less than their figures can be wrong rotate among themselves.
 
 use super::{Candidate, Fit, Need, Reason, eligible, round_robin, turn};
 
