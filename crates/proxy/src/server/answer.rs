@@ -15,8 +15,9 @@ use saros_core::format::Format;
 use saros_wire::reply::Kind;
 use tokio::time::Instant;
 
+use crate::config::Config;
 use crate::observe::record::RequestRecord;
-use crate::server::app::App;
+use crate::server::app::{App, Setup};
 use crate::server::control::Asked;
 use crate::server::ear::Arriving;
 use crate::server::guard::{self, Denied};
@@ -40,16 +41,21 @@ pub fn answer(
     let moment = Instant::now();
     app.mind_the_clock(moment);
     let id = app.ids.next(app.clock.at(moment));
-    let mut journal = Journal::new(RequestRecord::new(id), moment, Active::new(&app));
     let (parts, body) = request.into_parts();
-    let origin = allowed_origin(&app, &parts.headers);
     let preflight = parts.method == Method::OPTIONS;
     let asked = preflight.then(|| Box::new(parts.headers.clone()));
     let route = route(&parts.method, &parts.uri);
     let format = if let Route::Proxied { format, .. } = &route { *format } else { None };
-    journal.record.format = format;
-    let call = Box::new(Call { parts, journal });
-    let step = decide(&app, peer, call, route);
+    let record = RequestRecord { format, ..RequestRecord::new(id) };
+    let journal = Journal::new(record, moment, Active::new(&app));
+    let (step, origin) = {
+        let setup = app.setup();
+        let origin = guard::origin(&setup.config, &parts.headers).map(|origin| origin.cloned());
+        let denied = check(&app, &setup, &parts, &route, origin.as_ref().err().copied()).err();
+        let Config { max_body_bytes, stream_idle_timeout, .. } = setup.config;
+        let call = Box::new(Call { parts, journal, max_body_bytes, stream_idle_timeout });
+        (decide(&app, peer, call, route, denied), origin.ok().flatten())
+    };
     async move {
         let mut answering = pin!(async {
             match step {
@@ -88,12 +94,6 @@ pub fn answer(
     }
 }
 
-fn allowed_origin(app: &App, headers: &HeaderMap) -> Option<HeaderValue> {
-    let origin = headers.get(ORIGIN)?;
-    guard::origin(&app.setup().config, headers).ok()?;
-    Some(origin.clone())
-}
-
 /// What a request comes to, before anything is waited for.
 enum Step {
     /// This answer.
@@ -106,9 +106,9 @@ enum Step {
     Control(Asked),
 }
 
-fn decide(app: &App, peer: IpAddr, call: Box<Call>, route: Route) -> Step {
-    let format = call.journal.record.format;
-    let response = if let Err(denied) = check(app, &call.parts, &route) {
+fn decide(app: &App, peer: IpAddr, call: Box<Call>, route: Route, denied: Option<Denied>) -> Step {
+    let format = call.journal.record().format;
+    let response = if let Some(denied) = denied {
         refuse(denied, format)
     } else if matches!(route, Route::Health | Route::Ready) {
         // Asked for by machines all day: not written down, and not one of those it counts.
@@ -161,14 +161,22 @@ fn stopping() -> Own {
     Own::new(StatusCode::SERVICE_UNAVAILABLE, Kind::Overloaded, message).retry_after(2)
 }
 
-fn check(app: &App, parts: &request::Parts, route: &Route) -> Result<(), Denied> {
-    let setup = app.setup();
+/// Whether the request may have what it asks for. `page`: what is to be said of its origin.
+fn check(
+    app: &App,
+    setup: &Setup,
+    parts: &request::Parts,
+    route: &Route,
+    page: Option<Denied>,
+) -> Result<(), Denied> {
     let config = &setup.config;
     guard::host(config, &parts.uri, &parts.headers)?;
     if matches!(route, Route::Health | Route::Ready) {
         return Ok(());
     }
-    guard::origin(config, &parts.headers)?;
+    if let Some(denied) = page {
+        return Err(denied);
+    }
     if matches!(route, Route::Control(_)) {
         let token = app.state.control.as_ref();
         return guard::control(config, token, &parts.method, &parts.headers);
@@ -182,7 +190,7 @@ fn check(app: &App, parts: &request::Parts, route: &Route) -> Result<(), Denied>
     }
     // A browser's preflight never carries credentials.
     if service && parts.method != Method::OPTIONS {
-        guard::token(config, &parts.headers)?;
+        guard::token(setup.token_required, config, &parts.headers)?;
     }
     let websocket = parts.headers.get(UPGRADE).is_some_and(|upgrade| {
         let value = upgrade.as_bytes().to_ascii_lowercase();

@@ -46,7 +46,7 @@ pub struct App {
     /// Makes request ids.
     pub ids: Ids,
     /// Timers that wait for the next request.
-    pub timers: Timers,
+    pub timers: Arc<Timers>,
     /// The model list as last seen.
     pub models: Models,
     /// What is kept beyond a restart.
@@ -82,6 +82,8 @@ pub struct App {
 /// What the owner has chosen, ready for use. Never changed, only replaced: whoever looked at it
 /// before a reload goes on with what was.
 pub struct Setup {
+    /// Whether a client must show a token, worked out once.
+    pub token_required: bool,
     /// The configuration.
     pub config: Config,
     /// The keys in rotation order.
@@ -112,7 +114,7 @@ impl Setup {
                 upstreams.push(key.base.origin.clone());
             }
         }
-        Self { config, keys, upstreams }
+        Self { token_required: config.token_required(), config, keys, upstreams }
     }
 
     /// The key with this fingerprint.
@@ -149,7 +151,7 @@ impl App {
             tasks,
             memory: Arc::default(),
             ids: Ids::default(),
-            timers: Timers::default(),
+            timers: Arc::default(),
             models: Models::default(),
             state,
             recent: Recent::default(),

@@ -8,7 +8,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{HOST, HeaderMap, HeaderValue};
+use http::header::HOST;
+use http::uri::PathAndQuery;
 use http::{Method, Request, StatusCode, Version, response};
 use saros_core::fault::{self, Fault, Trouble};
 use saros_core::format::Format;
@@ -21,7 +22,7 @@ use crate::server::timers::Timers;
 use crate::upstream::body::{OutBody, Upload};
 use crate::upstream::connections::Ready;
 use crate::upstream::exchange::{Answer, SendError, send};
-use crate::upstream::headers;
+use crate::upstream::headers::{self, Passing};
 use crate::upstream::key::Key;
 
 /// Error answers are read up to here before anything is decided; what is longer is passed on
@@ -36,10 +37,10 @@ pub struct Outgoing {
     pub format: Option<Format>,
     /// The path below `/v1/`, with its query.
     pub below_v1: Cow<'static, str>,
-    /// The client's headers.
-    pub headers: HeaderMap,
-    /// The session id to send; `None` when the client's own `x-opencode-session` passes.
-    pub session: Option<HeaderValue>,
+    /// The same as the client asked for it.
+    pub asked: Option<PathAndQuery>,
+    /// What passes of the client's headers, and the session id.
+    pub headers: Passing,
     /// The body, whole.
     pub body: Bytes,
     /// From the last byte of the request to the headers of the answer.
@@ -81,7 +82,12 @@ pub struct HeldAnswer {
 }
 
 /// Runs the attempt. Cancelling it cancels the request upstream.
-pub async fn run(app: &Arc<App>, key: &Arc<Key>, out: &Outgoing, lease: &mut Lease) -> Attempted {
+pub async fn run(
+    app: &Arc<App>,
+    key: &Arc<Key>,
+    out: &mut Outgoing,
+    lease: &mut Lease,
+) -> Attempted {
     let mut fresh = false;
     loop {
         let open = if fresh { None } else { key.connections.ready() };
@@ -196,15 +202,15 @@ async fn read(mut answer: Answer, patience: Duration) -> (Bytes, Option<Answer>)
 
 fn request(
     key: &Key,
-    out: &Outgoing,
+    out: &mut Outgoing,
     ready: &Ready,
 ) -> Option<(Request<OutBody>, Option<Arc<Upload>>)> {
     let h2 = matches!(ready, Ready::Http2(_));
     let (body, upload) = OutBody::new(out.body.clone());
     let mut request = Request::new(body);
     *request.method_mut() = out.method.clone();
-    *request.uri_mut() = key.uri(out.format, &out.below_v1, h2)?;
-    let mut headers = headers::outgoing(&out.headers, out.session.as_ref());
+    *request.uri_mut() = key.uri(out.format, &out.below_v1, out.asked.as_ref(), h2)?;
+    let mut headers = out.headers.outgoing();
     let (name, value) = key.credential(&out.below_v1);
     headers.insert(name, value);
     if h2 {

@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, ORIGIN};
+use http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use http::{Method, StatusCode, Uri};
 
 use crate::config::Config;
@@ -91,9 +91,9 @@ pub fn host(config: &Config, uri: &Uri, headers: &HeaderMap) -> Result<(), Denie
 fn is_ours(config: &Config, host: &str) -> Result<(), Denied> {
     let name = without_port(host).ok_or(Denied::NoHost)?;
     let listed = |allowed: &str| allowed.eq_ignore_ascii_case(name);
-    let passes = name.parse::<IpAddr>().is_ok()
+    let passes = listed(&config.host)
         || listed("localhost")
-        || listed(&config.host)
+        || name.parse::<IpAddr>().is_ok()
         || config.allowed_hosts.iter().any(|allowed| listed(allowed));
     if passes { Ok(()) } else { Err(Denied::Host) }
 }
@@ -112,27 +112,29 @@ fn without_port(host: &str) -> Option<&str> {
 }
 
 /// The `Origin` check. Requests without one come from programs, not pages.
-pub fn origin(config: &Config, headers: &HeaderMap) -> Result<(), Denied> {
-    for origin in headers.get_all(ORIGIN) {
-        let allowed = origin.to_str().is_ok_and(|origin| config.allowed_origins.allows(origin));
-        if !allowed {
-            return Err(Denied::Origin);
-        }
-    }
-    Ok(())
+pub fn origin<'h>(
+    config: &Config,
+    headers: &'h HeaderMap,
+) -> Result<Option<&'h HeaderValue>, Denied> {
+    let mut named = headers.get_all(ORIGIN).iter();
+    let first = named.next();
+    let allowed = |origin: &HeaderValue| {
+        origin.to_str().is_ok_and(|origin| config.allowed_origins.allows(origin))
+    };
+    if first.into_iter().chain(named).all(allowed) { Ok(first) } else { Err(Denied::Origin) }
 }
 
 /// For what reaches the service. Images, links and the like carry no `Origin`, so a foreign page
 /// could send a GET with them; browsers say where such requests come from in `Sec-Fetch-Site`.
 pub fn site(config: &Config, headers: &HeaderMap) -> Result<(), Denied> {
     let foreign = headers.get(FETCH_SITE).is_some_and(|site| site == "cross-site");
-    let told = headers.contains_key(ORIGIN) || config.allowed_origins.open();
-    if foreign && !told { Err(Denied::Origin) } else { Ok(()) }
+    let told = || headers.contains_key(ORIGIN) || config.allowed_origins.open();
+    if foreign && !told() { Err(Denied::Origin) } else { Ok(()) }
 }
 
 /// The token check, where one is required.
-pub fn token(config: &Config, headers: &HeaderMap) -> Result<(), Denied> {
-    if !config.token_required() || has_token(config, headers) { Ok(()) } else { Err(Denied::Token) }
+pub fn token(required: bool, config: &Config, headers: &HeaderMap) -> Result<(), Denied> {
+    if !required || has_token(config, headers) { Ok(()) } else { Err(Denied::Token) }
 }
 
 /// Whether the request shows one of the client tokens.
@@ -165,7 +167,7 @@ fn shows(headers: &HeaderMap, tokens: &[Secret]) -> bool {
         let (scheme, token) = value.as_bytes().split_at_checked(7)?;
         scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
     });
-    let bare = headers.get("x-api-key").map(http::HeaderValue::as_bytes);
+    let bare = headers.get("x-api-key").map(HeaderValue::as_bytes);
     let shown = [bearer, bare];
     let mut shown = shown.iter().flatten();
     shown.any(|shown| tokens.iter().any(|token| token.matches(shown)))
@@ -173,8 +175,6 @@ fn shows(headers: &HeaderMap, tokens: &[Secret]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -227,11 +227,14 @@ mod tests {
     #[test]
     fn pages_need_an_allowed_origin() {
         let config = Config::default();
-        let check = |value: &str| origin(&config, &headers(&[("origin", value)]));
+        let check = |value: &str| origin(&config, &headers(&[("origin", value)])).map(drop);
         assert_eq!(check("http://localhost:5173"), Ok(()));
         assert_eq!(check("https://evil.example"), Err(Denied::Origin));
         assert_eq!(check("null"), Err(Denied::Origin));
-        assert_eq!(origin(&config, &HeaderMap::new()), Ok(()));
+        assert_eq!(origin(&config, &HeaderMap::new()), Ok(None));
+        let mut twice = headers(&[("origin", "http://localhost:5173")]);
+        twice.append(ORIGIN, HeaderValue::from_static("https://evil.example"));
+        assert_eq!(origin(&config, &twice), Err(Denied::Origin));
     }
 
     #[test]
@@ -240,13 +243,16 @@ mod tests {
             client_tokens: vec![Secret::new("0123456789abcdef".to_owned())],
             ..Config::default()
         };
-        let check = |pairs: &[(&'static str, &str)]| token(&config, &headers(pairs));
+        let check = |pairs: &[(&'static str, &str)]| {
+            token(config.token_required(), &config, &headers(pairs))
+        };
         assert_eq!(check(&[("authorization", "Bearer 0123456789abcdef")]), Ok(()));
         assert_eq!(check(&[("authorization", "bearer  0123456789abcdef")]), Ok(()));
         assert_eq!(check(&[("x-api-key", "0123456789abcdef")]), Ok(()));
         assert_eq!(check(&[("x-api-key", "0123456789abcdeX")]), Err(Denied::Token));
         assert_eq!(check(&[("authorization", "Basic 0123456789abcdef")]), Err(Denied::Token));
         assert_eq!(check(&[]), Err(Denied::Token));
-        assert_eq!(token(&Config::default(), &HeaderMap::new()), Ok(()));
+        let open = Config::default();
+        assert_eq!(token(open.token_required(), &open, &HeaderMap::new()), Ok(()));
     }
 }

@@ -14,8 +14,8 @@ use crate::server::lease::Active;
 
 /// A request's record in the making; writes it when finished or dropped.
 pub struct Journal {
-    /// The record so far.
-    pub record: RequestRecord,
+    /// Made once and shared when it is finished, so that it never moves.
+    record: Arc<RequestRecord>,
     started: Instant,
     written: bool,
     active: Active,
@@ -24,7 +24,18 @@ pub struct Journal {
 impl Journal {
     /// Begins with what is known at the start.
     pub fn new(record: RequestRecord, started: Instant, active: Active) -> Self {
-        Self { record, started, written: false, active }
+        Self { record: Arc::new(record), started, written: false, active }
+    }
+
+    /// What is known so far.
+    pub fn record(&self) -> &RequestRecord {
+        &self.record
+    }
+
+    /// Adds to it.
+    pub fn add(&mut self) -> &mut RequestRecord {
+        // Nobody else has it before it is finished, so this never copies.
+        Arc::make_mut(&mut self.record)
     }
 
     /// A journal that writes nothing, for a request that is written down already.
@@ -41,43 +52,45 @@ impl Journal {
 
     /// The head of the answer goes to the client now.
     pub fn answering(&mut self, status: StatusCode, moment: Instant) {
-        self.record.status = Some(status.as_u16());
-        self.record.ttfb = Some(moment.saturating_duration_since(self.started));
+        let ttfb = moment.saturating_duration_since(self.started);
+        let record = self.add();
+        record.status = Some(status.as_u16());
+        record.ttfb = Some(ttfb);
     }
 
     /// What the answer said that it cost.
     pub fn metered(&mut self, reading: &Reading) {
-        self.record.tokens = reading.tokens;
-        self.record.list_cost = reading.list_cost;
-        self.record.balance_cost = reading.balance_cost;
+        let record = self.add();
+        record.tokens = reading.tokens;
+        record.list_cost = reading.list_cost;
+        record.balance_cost = reading.balance_cost;
     }
 
     /// Upstream broke off after it had begun.
     pub fn cut(&mut self, kind: FaultKind) {
-        self.record.fault = Some(kind);
-        self.record.end = End::Cut;
+        let record = self.add();
+        record.fault = Some(kind);
+        record.end = End::Cut;
     }
 
     /// We broke off, shutting down.
     pub fn stopped(&mut self) {
-        self.record.end = End::Stopped;
+        self.add().end = End::Stopped;
     }
 
     /// The client broke off.
     pub fn left(&mut self) {
-        self.record.end = End::ClientGone;
+        self.add().end = End::ClientGone;
     }
 
     /// Writes the record.
     pub fn finish(&mut self, moment: Instant) {
         if !std::mem::replace(&mut self.written, true) {
-            self.record.duration = moment.saturating_duration_since(self.started);
-            let record = std::mem::replace(&mut self.record, RequestRecord::new(Uuid::nil()));
-            let record = Arc::new(record);
-            if record.is_for_service() {
-                self.active.app().recent.add(Arc::clone(&record));
+            self.add().duration = moment.saturating_duration_since(self.started);
+            if self.record.is_for_service() {
+                self.active.app().recent.add(Arc::clone(&self.record));
             }
-            log::request(record);
+            log::request(Arc::clone(&self.record));
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::runtime::Tasks;
 use crate::server::answer::answer;
 use crate::server::app::App;
 use crate::server::ear::{Arriving, Ear};
+use crate::server::timers::ForHeads;
 use crate::socket::Socket;
 
 /// Connections at once; more wait in the kernel's queue.
@@ -70,7 +71,7 @@ where
 {
     let mut builder = auto::Builder::new(Ringing { tasks: app.tasks.clone(), app: app.clone() });
     // hyper's own limit on headers, 100, is the one that it parses without allocating.
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    builder.http1().timer(ForHeads(Arc::clone(&app.timers))).header_read_timeout(HEAD_TIMEOUT);
     builder
         .http2()
         .timer(TokioTimer::new())

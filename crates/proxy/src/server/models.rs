@@ -16,6 +16,7 @@ use crate::server::attempt::{self, Attempted, Outgoing};
 use crate::server::conclude::KEY_LABEL;
 use crate::server::lease::Lease;
 use crate::server::reply::Out;
+use crate::upstream::headers::Passing;
 use crate::upstream::key::Key;
 
 /// The list is asked for at most this often.
@@ -66,16 +67,16 @@ async fn fetch(app: &Arc<App>) -> Option<List> {
     let key = source(app)?;
     let mut lease = Lease::none(app);
     let session = HeaderValue::from_str(&saros_wire::head::session_id("models", 0)).ok();
-    let out = Outgoing {
+    let mut out = Outgoing {
         method: Method::GET,
         format: None,
         below_v1: "models".into(),
-        headers: HeaderMap::new(),
-        session,
+        asked: None,
+        headers: Passing::of(HeaderMap::new(), session),
         body: Bytes::new(),
         header_timeout: PATIENCE,
     };
-    let Attempted::Begun(parts, mut answer) = attempt::run(app, &key, &out, &mut lease).await
+    let Attempted::Begun(parts, mut answer) = attempt::run(app, &key, &mut out, &mut lease).await
     else {
         return None;
     };

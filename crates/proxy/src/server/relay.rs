@@ -224,7 +224,7 @@ impl Relay {
         let length = data.len() as u64;
         self.last_byte = Instant::now();
         self.meter.feed(&data);
-        self.journal.record.bytes_out += length;
+        self.journal.add().bytes_out += length;
         self.burst += data.len();
         if let Some(remaining) = &mut self.remaining {
             *remaining = remaining.saturating_sub(length);

@@ -39,6 +39,15 @@ pub enum Route {
 /// Reads the path. Both prefixes lead to the service: `/zen/go/v1/…` and `/v1/…`.
 pub fn route(method: &Method, uri: &Uri) -> Route {
     let path = uri.path();
+    let below = path.strip_prefix("/zen/go/v1/").or_else(|| path.strip_prefix("/v1/"));
+    // What nearly every request asks for needs no closer look.
+    if let Some(format) = below.and_then(format).filter(|_| *method == Method::POST) {
+        let below_v1 = match uri.query() {
+            None => Cow::Borrowed(format.endpoint()),
+            Some(query) => Cow::Owned([format.endpoint(), "?", query].concat()),
+        };
+        return Route::Proxied { format: Some(format), below_v1 };
+    }
     if is_odd(path) {
         return Route::Odd;
     }
@@ -52,23 +61,23 @@ pub fn route(method: &Method, uri: &Uri) -> Route {
     if let Some(below) = path.strip_prefix("/saros/v1/") {
         return Route::Control(Asked::of(method, below));
     }
-    let below = path.strip_prefix("/zen/go/v1/").or_else(|| path.strip_prefix("/v1/"));
     let Some(below) = below.filter(|below| !below.is_empty()) else { return Route::NotFound };
-    let posting = *method == Method::POST;
-    let format = match below {
+    match below {
         "models" if reading => return Route::Models,
-        "messages/count_tokens" if posting => return Route::CountTokens,
-        "chat/completions" if posting => Some(Format::Chat),
-        "messages" if posting => Some(Format::Messages),
-        "responses" if posting => Some(Format::Responses),
-        _ => None,
-    };
-    let below_v1 = match (uri.query(), format) {
-        (None, Some(format)) => Cow::Borrowed(format.endpoint()),
-        (None, None) => Cow::Owned(below.to_owned()),
-        (Some(query), _) => Cow::Owned([below, "?", query].concat()),
-    };
-    Route::Proxied { format, below_v1 }
+        "messages/count_tokens" if *method == Method::POST => return Route::CountTokens,
+        _ => {}
+    }
+    let below_v1 = Cow::Owned(match uri.query() {
+        None => below.to_owned(),
+        Some(query) => [below, "?", query].concat(),
+    });
+    Route::Proxied { format: None, below_v1 }
+}
+
+/// The dialect of an endpoint, when posted to.
+fn format(below_v1: &str) -> Option<Format> {
+    let formats = [Format::Chat, Format::Messages, Format::Responses];
+    formats.into_iter().find(|format| format.endpoint() == below_v1)
 }
 
 /// Dot segments, doubled or encoded separators, encoded dots, control characters and broken

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
@@ -26,7 +27,7 @@ use crate::server::relay::{BYTES_PER_TOKEN, Meter, Relay};
 use crate::server::reply::{Out, Own};
 use crate::server::session;
 use crate::upstream::exchange::Answer;
-use crate::upstream::headers;
+use crate::upstream::headers::{self, Passing};
 
 /// Output of an answer of which nothing is known (ARCHITECTURE.md, "Bills").
 const OUTPUT_ESTIMATE: u64 = 4_000;
@@ -37,6 +38,10 @@ pub struct Call {
     pub parts: request::Parts,
     /// What is written down of it.
     pub journal: Journal,
+    /// The longest body that is taken in.
+    pub max_body_bytes: u64,
+    /// How long to wait for its next piece.
+    pub stream_idle_timeout: Duration,
 }
 
 /// A request ready to be tried.
@@ -59,17 +64,14 @@ pub async fn proxied(
     body: Arriving,
     below_v1: Cow<'static, str>,
 ) -> Response<Out> {
-    let format = call.journal.record.format;
+    let format = call.journal.record().format;
     let encoding = call.parts.headers.get(CONTENT_ENCODING);
     if encoding.is_some_and(|encoding| encoding != "identity") {
         let message = "Compressed request bodies are not accepted: send the body as it is.";
         let own = Own::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Kind::InvalidRequest, message);
         return ours(call.journal, own.answer(format));
     }
-    let (limit, idle) = {
-        let config = &app.setup().config;
-        (config.max_body_bytes, config.stream_idle_timeout)
-    };
+    let Call { max_body_bytes: limit, stream_idle_timeout: idle, .. } = *call;
     match receive::receive(body, limit, idle, &app.memory).await {
         Ok((body, hold)) => {
             let work = prepared(app, call, below_v1, body, hold).await;
@@ -88,13 +90,13 @@ async fn prepared(
     hold: Hold,
 ) -> Box<Work> {
     let head = read_head(&call, &body).await;
-    prepare(app, *call, &head, below_v1, body, hold)
+    prepare(app, call, &head, below_v1, body, hold)
 }
 
 /// Reads what routing needs out of the body. A long one is read on another thread, so that it holds
 /// nobody else up.
 async fn read_head(call: &Call, body: &Bytes) -> Head {
-    let Some(format) = call.journal.record.format else { return Head::default() };
+    let Some(format) = call.journal.record().format else { return Head::default() };
     let named = session::in_headers(&call.parts.headers).is_some();
     let depth = if named { Depth::Routing } else { Depth::Conversation };
     if body.len() <= READ_HERE {
@@ -108,16 +110,20 @@ async fn read_head(call: &Call, body: &Bytes) -> Head {
 /// Puts together what the attempts need.
 fn prepare(
     app: &Arc<App>,
-    call: Call,
+    call: Box<Call>,
     head: &Head,
     below_v1: Cow<'static, str>,
     body: Bytes,
     hold: Hold,
 ) -> Box<Work> {
-    let Call { parts, mut journal } = call;
-    let format = journal.record.format;
-    let known = guard::has_token(&app.setup().config, &parts.headers);
-    let session = session::of(&parts.headers, known, head, journal.record.id.as_u128());
+    let Call { parts, mut journal, .. } = *call;
+    let record = journal.record();
+    let format = record.format;
+    let (known, header_timeout) = {
+        let config = &app.setup().config;
+        (guard::has_token(config, &parts.headers), config.header_timeout.of(head.stream))
+    };
+    let session = session::of(&parts.headers, known, head, record.id.as_u128());
     let ask = Ask {
         model: head.model.as_deref().map(|name| app.model_name(name)),
         format,
@@ -125,16 +131,17 @@ fn prepare(
         warm: session.warm,
         body_bytes: body.len() as u64,
     };
-    journal.record.bytes_in = body.len() as u64;
-    journal.record.session = ask.session;
-    journal.record.model.clone_from(&ask.model);
+    let record = journal.add();
+    record.bytes_in = body.len() as u64;
+    record.session = ask.session;
+    record.model.clone_from(&ask.model);
     let out = Outgoing {
         method: parts.method,
         format,
         below_v1,
-        headers: parts.headers,
-        session: session.header,
-        header_timeout: app.setup().config.header_timeout.of(head.stream),
+        asked: parts.uri.into_parts().path_and_query,
+        headers: Passing::of(parts.headers, session.header),
+        header_timeout,
         body,
     };
     Box::new(Work { ticket: app.begin(&ask), ask, out, _hold: hold, journal })
@@ -146,34 +153,35 @@ async fn run(app: &Arc<App>, mut work: Box<Work>) -> Response<Out> {
         let Work { ask, ticket, .. } = &mut *work;
         let grant = match ticket.admit(ask).await {
             Admission::Go(grant) => grant,
-            Admission::Refuse(refusal) => return refused(app, *work, &refusal, last),
-            Admission::Wait { .. } => return refused(app, *work, &Refusal::QueueTimeout, last),
+            Admission::Refuse(refusal) => return refused(app, work, &refusal, last),
+            Admission::Wait { .. } => return refused(app, work, &Refusal::QueueTimeout, last),
         };
         let Some(key) = app.key(grant.key) else {
             // Retired between admission and now: dropping the lease gives it back.
             drop(Lease::new(app, grant.lease, Tokens::default()));
-            return refused(app, *work, &Refusal::NoKeys, last);
+            return refused(app, work, &Refusal::NoKeys, last);
         };
         let mut lease = Lease::new(app, grant.lease, estimate(&work.out.body));
         work.ticket.trail.replays += u8::from(grant.replay);
         note(&mut work.journal, grant, &key.label);
-        match attempt::run(app, &key, &work.out, &mut lease).await {
+        match attempt::run(app, &key, &mut work.out, &mut lease).await {
             Attempted::Begun(parts, answer) => {
-                return begun(app, *work, lease, parts, answer, &key.label_value);
+                return begun(app, work, lease, parts, answer, &key.label_value);
             }
             Attempted::Failed(mut failure) => {
                 mind_the_format(&work.ask, &mut failure);
                 failure.key = Some(key.id);
                 tracing::debug!(
-                    id = %work.journal.record.id,
+                    id = %work.journal.record().id,
                     key = &*key.label,
                     fault = failure.fault.kind.name(),
                     status = failure.fault.status,
                     reason = &*failure.message,
                     "Attempt failed"
                 );
-                work.journal.record.fault = Some(failure.fault.kind);
-                work.journal.record.failed.push((Arc::clone(&key.label), failure.fault.kind));
+                let record = work.journal.add();
+                record.fault = Some(failure.fault.kind);
+                record.failed.push((Arc::clone(&key.label), failure.fault.kind));
                 lease.faulted(failure.fault.clone());
                 work.ticket.trail.record(key.id, failure.fault.clone());
                 last = Some(failure);
@@ -184,7 +192,7 @@ async fn run(app: &Arc<App>, mut work: Box<Work>) -> Response<Out> {
 
 fn refused(
     app: &Arc<App>,
-    work: Work,
+    work: Box<Work>,
     refusal: &Refusal,
     last: Option<Box<Failure>>,
 ) -> Response<Out> {
@@ -195,13 +203,13 @@ fn refused(
 /// the request's body is freed.
 fn begun(
     app: &Arc<App>,
-    work: Work,
+    work: Box<Work>,
     mut lease: Lease,
     mut parts: response::Parts,
     answer: Answer,
     label: &HeaderValue,
 ) -> Response<Out> {
-    let Work { ask, mut journal, .. } = work;
+    let Work { ask, mut journal, .. } = *work;
     let moment = Instant::now();
     if parts.status.is_success() {
         lease.answered();
@@ -219,10 +227,11 @@ fn begun(
 }
 
 fn note(journal: &mut Journal, grant: Grant, label: &Arc<str>) {
-    journal.record.attempts += 1;
-    journal.record.label = Some(Arc::clone(label));
-    journal.record.replayed |= grant.replay;
-    journal.record.decisions.push(grant.decision);
+    let record = journal.add();
+    record.attempts += 1;
+    record.label = Some(Arc::clone(label));
+    record.replayed |= grant.replay;
+    record.decisions.push(grant.decision);
 }
 
 /// An answer of our own, or a held one: written down and sent.
@@ -230,7 +239,7 @@ pub fn ours(mut journal: Journal, mut response: Response<Out>) -> Response<Out> 
     let moment = Instant::now();
     journal.answering(response.status(), moment);
     match response.body_mut() {
-        Out::Full(bytes) => journal.record.bytes_out = bytes.len() as u64,
+        Out::Full(bytes) => journal.add().bytes_out = bytes.len() as u64,
         Out::Relay(_) => {}
     }
     journal.finish(moment);

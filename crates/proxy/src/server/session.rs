@@ -71,8 +71,8 @@ pub fn of(headers: &HeaderMap, known: bool, head: &Head, request_id: u128) -> Se
 /// is the client token (its digest, not itself), else the product name; never an address or port,
 /// which change.
 fn derived(headers: &HeaderMap, known: bool, opening: u128) -> HeaderValue {
-    let credential = headers.get(AUTHORIZATION).or_else(|| headers.get("x-api-key"));
-    let id = if let Some(value) = credential.filter(|_| known) {
+    let credential = || headers.get(AUTHORIZATION).or_else(|| headers.get("x-api-key"));
+    let id = if let Some(value) = known.then(credential).flatten() {
         session_id(&format!("{:016x}", xxh3_64(value.as_bytes())), opening)
     } else {
         let product = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());

@@ -4,9 +4,12 @@
 //! it back costs more than looking at one that is armed already: so a timer is lent, stays armed
 //! when it comes back, and is set anew only where it would ring too late or has rung too early.
 
+use std::future::Future;
+use std::ops::Deref;
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -18,18 +21,16 @@ const KEPT: usize = 32;
 pub struct Timers(Mutex<Vec<Pin<Box<Sleep>>>>);
 
 /// A timer on loan.
-pub struct Timer<'a> {
-    home: &'a Timers,
+pub struct Timer<H: Deref<Target = Timers>> {
+    home: H,
     sleep: Option<Pin<Box<Sleep>>>,
     deadline: Instant,
 }
 
 impl Timers {
     /// A timer that rings at `deadline`.
-    pub fn at(&self, deadline: Instant) -> Timer<'_> {
-        let mut timer = Timer { home: self, sleep: self.kept().pop(), deadline };
-        timer.set(deadline);
-        timer
+    pub fn at(&self, deadline: Instant) -> Timer<&Self> {
+        Timer::new(self, deadline)
     }
 
     fn kept(&self) -> MutexGuard<'_, Vec<Pin<Box<Sleep>>>> {
@@ -37,7 +38,14 @@ impl Timers {
     }
 }
 
-impl Timer<'_> {
+impl<H: Deref<Target = Timers>> Timer<H> {
+    fn new(home: H, deadline: Instant) -> Self {
+        let sleep = home.kept().pop();
+        let mut timer = Self { home, sleep, deadline };
+        timer.set(deadline);
+        timer
+    }
+
     /// Lets it ring at `deadline` instead.
     pub fn set(&mut self, deadline: Instant) {
         self.deadline = deadline;
@@ -62,7 +70,35 @@ impl Timer<'_> {
     }
 }
 
-impl Drop for Timer<'_> {
+/// hyper's timer for connections of clients: each head of a request is waited for with one.
+#[derive(Clone)]
+pub struct ForHeads(pub Arc<Timers>);
+
+impl hyper::rt::Timer for ForHeads {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn hyper::rt::Sleep>> {
+        self.sleep_until(self.now() + duration)
+    }
+
+    fn sleep_until(&self, deadline: std::time::Instant) -> Pin<Box<dyn hyper::rt::Sleep>> {
+        Box::pin(Timer::new(Arc::clone(&self.0), deadline.into()))
+    }
+
+    fn now(&self) -> std::time::Instant {
+        Instant::now().into()
+    }
+}
+
+impl<H: Deref<Target = Timers> + Unpin> Future for Timer<H> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Timer::poll(self.get_mut(), cx)
+    }
+}
+
+impl hyper::rt::Sleep for Timer<Arc<Timers>> {}
+
+impl<H: Deref<Target = Timers>> Drop for Timer<H> {
     fn drop(&mut self) {
         let mut kept = self.home.kept();
         if kept.len() < KEPT {
@@ -99,5 +135,15 @@ mod tests {
         tokio::time::advance(Duration::from_secs(50)).await;
         check(&timers, 5).await;
         assert_eq!(timers.kept().len(), 1, "one was enough");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn hyper_gets_the_same_ones() {
+        let timers = Arc::new(Timers::default());
+        check(&timers, 10).await;
+        let begun = Instant::now();
+        hyper::rt::Timer::sleep(&ForHeads(Arc::clone(&timers)), Duration::from_secs(7)).await;
+        assert_eq!(Instant::now() - begun, Duration::from_secs(7));
+        assert_eq!(timers.kept().len(), 1);
     }
 }

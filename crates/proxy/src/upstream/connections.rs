@@ -225,17 +225,16 @@ impl H1 {
         mut look: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
         let Self { driver, gate, ended, .. } = self;
-        let found = gate.poll(waker, |cx| {
+        let mut seen = Poll::Pending;
+        gate.poll(waker, |cx| {
             // Its end shows in what it feeds: an error, or the end of the body.
             if !*ended {
                 *ended = Pin::new(&mut *driver).poll(cx).is_ready();
             }
-            match look(&mut Context::from_waker(Waker::noop())) {
-                Poll::Ready(value) => Some(value),
-                Poll::Pending => None,
-            }
+            seen = look(&mut Context::from_waker(Waker::noop()));
+            seen.is_ready()
         });
-        found.map_or(Poll::Pending, Poll::Ready)
+        seen
     }
 
     /// The connection has ended.
@@ -243,15 +242,16 @@ impl H1 {
         self.ended
     }
 
-    /// Lets the connection notice what happened while nobody drove it.
+    /// Lets the connection notice what happened while nobody drove it, if anything did: it was
+    /// driven until it waited for its socket, so whatever comes there wakes it.
     fn is_usable(&mut self) -> bool {
         let Self { driver, gate, ended, sender, .. } = self;
         if *ended {
             return false;
         }
-        let over =
-            gate.poll(Waker::noop(), |cx| Pin::new(&mut *driver).poll(cx).is_ready().then_some(()));
-        *ended = over.is_some();
+        if gate.has_woken() || !sender.is_ready() {
+            *ended = gate.poll(Waker::noop(), |cx| Pin::new(&mut *driver).poll(cx).is_ready());
+        }
         !*ended && sender.is_ready()
     }
 }

@@ -38,27 +38,32 @@ impl Default for Gate {
 
 impl Gate {
     /// Runs `poll` until it finds something, or until it is pending without having woken itself.
-    pub(crate) fn poll<T>(
+    pub(crate) fn poll(
         &self,
         waker: &Waker,
-        mut poll: impl FnMut(&mut Context<'_>) -> Option<T>,
-    ) -> Option<T> {
+        mut poll: impl FnMut(&mut Context<'_>) -> bool,
+    ) -> bool {
         self.serves(waker);
         self.shared.polling.store(true, Ordering::Release);
         let mut inner = Context::from_waker(&self.waker);
-        let mut found = None;
+        let mut found = false;
         for _ in 0..ROUNDS {
             self.shared.woken.store(false, Ordering::Release);
             found = poll(&mut inner);
-            if found.is_some() || !self.shared.woken.load(Ordering::Acquire) {
+            if found || !self.shared.woken.load(Ordering::Acquire) {
                 break;
             }
         }
         self.shared.polling.store(false, Ordering::Release);
-        if found.is_none() && self.shared.woken.load(Ordering::Acquire) {
+        if !found && self.shared.woken.load(Ordering::Acquire) {
             waker.wake_by_ref();
         }
         found
+    }
+
+    /// Whether anything has happened since the last poll began its last round: nothing has if not.
+    pub(crate) fn has_woken(&self) -> bool {
+        self.shared.woken.load(Ordering::Acquire)
     }
 
     /// Nobody waits any more: the last task is not kept in memory for the sake of its waker.
@@ -107,16 +112,18 @@ mod tests {
         let gate = Gate::default();
         let mut rounds = 0;
         let mut kept = None;
-        let found: Option<()> = gate.poll(&task, |cx| {
+        let found = gate.poll(&task, |cx| {
             rounds += 1;
             if rounds < 3 {
                 cx.waker().wake_by_ref();
             }
             kept = Some(cx.waker().clone());
-            None
+            false
         });
-        assert_eq!((found, rounds, count.0.load(Ordering::Relaxed)), (None, 3, 0));
+        assert_eq!((found, rounds, count.0.load(Ordering::Relaxed)), (false, 3, 0));
+        assert!(!gate.has_woken());
         kept.unwrap().wake();
+        assert!(gate.has_woken());
         assert_eq!(count.0.load(Ordering::Relaxed), 1);
     }
 
@@ -125,12 +132,12 @@ mod tests {
         let count = Arc::new(Count(AtomicUsize::new(0)));
         let task = Waker::from(Arc::clone(&count));
         let mut rounds = 0;
-        let found: Option<()> = Gate::default().poll(&task, |cx| {
+        let found = Gate::default().poll(&task, |cx| {
             rounds += 1;
             cx.waker().wake_by_ref();
-            None
+            false
         });
-        assert_eq!((found, rounds), (None, ROUNDS));
+        assert_eq!((found, rounds), (false, ROUNDS));
         assert_eq!(count.0.load(Ordering::Relaxed), 1);
     }
 }

@@ -42,39 +42,64 @@ const DROPPED_FROM_ANSWERS: [HeaderName; 9] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
-/// The headers of a request as every attempt sends them, the credential and host excepted.
-/// `session` is `None` when the client's own `x-opencode-session` passes unchanged.
-pub fn outgoing(from_client: &HeaderMap, session: Option<&HeaderValue>) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(12);
-    for (name, value) in from_client {
-        if passes(name) {
+/// What of a client's headers every attempt sends.
+pub struct Passing {
+    named: Vec<(HeaderName, HeaderValue)>,
+    /// The client's map, emptied: the first attempt fills it anew, which saves making one.
+    room: Option<HeaderMap>,
+}
+
+impl Passing {
+    /// Keeps what may pass. `session` is `None` when the client's own `x-opencode-session` passes
+    /// unchanged.
+    pub fn of(mut from_client: HeaderMap, session: Option<HeaderValue>) -> Self {
+        let of_this_hop: Vec<HeaderName> = named_by_connection(&from_client).collect();
+        let mut named = Vec::with_capacity(8);
+        let mut passing = None;
+        // A name comes with its first value only.
+        for (name, value) in from_client.drain() {
+            if let Some(name) = name {
+                let own = name == SESSION;
+                let kept = if own { session.is_none() } else { !of_this_hop.contains(&name) };
+                passing = (kept && passes(&name)).then_some(name);
+            }
+            named.extend(passing.clone().map(|name| (name, value)));
+        }
+        named.extend(session.map(|session| (SESSION, session)));
+        Self { named, room: Some(from_client) }
+    }
+
+    /// The headers of one attempt, the credential and host excepted.
+    pub fn outgoing(&mut self) -> HeaderMap {
+        let mut headers = self.room.take().unwrap_or_default();
+        headers.reserve(self.named.len() + 6);
+        for (name, value) in &self.named {
             headers.append(name.clone(), value.clone());
         }
+        headers.append(USER_AGENT, HeaderValue::from_static(PRODUCT));
+        // Error texts come in the language asked for; ours are read by people and tests in English.
+        headers.append(ACCEPT_LANGUAGE, HeaderValue::from_static("en"));
+        headers.append(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        headers
     }
-    for name in named_by_connection(from_client).filter(|name| *name != SESSION) {
-        headers.remove(name);
-    }
-    if let Some(session) = session {
-        headers.insert(SESSION, session.clone());
-    }
-    headers.insert(USER_AGENT, HeaderValue::from_static(PRODUCT));
-    // Error texts come in the language asked for; ours are read by people and tests in English.
-    headers.insert(ACCEPT_LANGUAGE, HeaderValue::from_static("en"));
-    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    headers
+}
+
+/// The headers of a request of our own, the credential and host excepted.
+pub fn outgoing(from_client: &HeaderMap, session: Option<&HeaderValue>) -> HeaderMap {
+    Passing::of(from_client.clone(), session.cloned()).outgoing()
 }
 
 /// Edits an answer's headers in place.
 pub fn incoming(headers: &mut HeaderMap) {
-    if headers.contains_key(header::CONNECTION) {
-        let named: Vec<HeaderName> = named_by_connection(headers).collect();
-        for name in named {
-            headers.remove(name);
-        }
-    }
     // Looking through the few names there are is cheaper than nine look-ups.
     while let Some(name) = headers.keys().find(|name| DROPPED_FROM_ANSWERS.contains(name)).cloned()
     {
+        if name == header::CONNECTION {
+            let named: Vec<HeaderName> = named_by_connection(headers).collect();
+            for name in named {
+                headers.remove(name);
+            }
+        }
         headers.remove(name);
     }
 }
@@ -189,6 +214,23 @@ mod tests {
     fn an_own_session_header_passes_unchanged() {
         let sent = outgoing(&map(&[("x-opencode-session", "mine")]), None);
         assert_eq!(sent.get(SESSION).unwrap(), "mine");
+        let hop = [("x-opencode-session", "mine"), ("connection", "x-opencode-session")];
+        assert_eq!(outgoing(&map(&hop), None).get(SESSION).unwrap(), "mine", "whatever is said");
+        let empty = map(&[("x-opencode-session", "")]);
+        let sent = outgoing(&empty, Some(&HeaderValue::from_static("ours")));
+        assert_eq!(sent.get_all(SESSION).iter().collect::<Vec<_>>(), ["ours"]);
+    }
+
+    #[test]
+    fn every_attempt_sends_the_same() {
+        let mut twice = map(&[("anthropic-beta", "a"), ("accept", "*/*"), ("cookie", "a=b")]);
+        twice.append("anthropic-beta", HeaderValue::from_static("b"));
+        twice.append("cookie", HeaderValue::from_static("c=d"));
+        let mut passing = Passing::of(twice, Some(HeaderValue::from_static("ses_1")));
+        let first = passing.outgoing();
+        assert_eq!(first.get_all("anthropic-beta").iter().collect::<Vec<_>>(), ["a", "b"]);
+        assert!(!first.contains_key("cookie"));
+        assert_eq!(passing.outgoing(), first);
     }
 
     #[test]

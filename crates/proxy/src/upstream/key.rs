@@ -82,7 +82,14 @@ impl Key {
 
     /// Where a request goes: HTTP/1.1 sends the path alone, HTTP/2 the whole address. What every
     /// request needs is ready; a query is added to it, an unknown route is put together anew.
-    pub fn uri(&self, format: Option<Format>, below_v1: &str, whole: bool) -> Option<Uri> {
+    /// `asked` is what the client asked for: often it is the same here.
+    pub fn uri(
+        &self,
+        format: Option<Format>,
+        below_v1: &str,
+        asked: Option<&PathAndQuery>,
+        whole: bool,
+    ) -> Option<Uri> {
         let ready = format.and_then(|format| {
             Some((self.target(format), below_v1.strip_prefix(format.endpoint())?))
         });
@@ -90,7 +97,10 @@ impl Key {
             Some((target, "")) if whole => Some(target.whole.clone()),
             Some((target, "")) => Some(target.path.clone()),
             Some((target, query)) if query.starts_with('?') => {
-                self.address.uri([target.path.path(), query].concat(), whole)
+                match asked.filter(|asked| asked.path() == target.path.path()) {
+                    Some(asked) => self.address.with(asked.clone(), whole),
+                    None => self.address.uri([target.path.path(), query].concat(), whole),
+                }
             }
             _ => self.address.uri(self.base.path(below_v1), whole),
         }
@@ -152,12 +162,16 @@ impl Address {
     }
 
     fn uri(&self, path: String, whole: bool) -> Option<Uri> {
+        self.with(PathAndQuery::from_maybe_shared(path).ok()?, whole)
+    }
+
+    fn with(&self, path: PathAndQuery, whole: bool) -> Option<Uri> {
         let mut parts = http::uri::Parts::default();
         if whole {
             parts.scheme = Some(self.scheme.clone());
             parts.authority = Some(self.authority.clone());
         }
-        parts.path_and_query = Some(PathAndQuery::from_maybe_shared(path).ok()?);
+        parts.path_and_query = Some(path);
         Uri::from_parts(parts).ok()
     }
 }
@@ -202,9 +216,13 @@ mod tests {
     fn targets_keep_the_query_and_know_both_layouts() {
         let check = |base, format, below, absolute: &str| {
             let key = key(base);
-            assert_eq!(key.uri(format, below, true).unwrap().to_string(), absolute);
-            let path = key.uri(format, below, false).unwrap().to_string();
-            assert!(path.starts_with('/') && absolute.ends_with(&path), "{path}");
+            for prefix in ["/v1/", "/zen/go/v1/"] {
+                let asked = PathAndQuery::try_from([prefix, below].concat()).ok();
+                let uri = |whole| key.uri(format, below, asked.as_ref(), whole).unwrap();
+                assert_eq!(uri(true).to_string(), absolute);
+                let path = uri(false).to_string();
+                assert!(path.starts_with('/') && absolute.ends_with(&path), "{path}");
+            }
         };
         let legacy = "https://opencode.ai";
         let chat = Some(Format::Chat);
