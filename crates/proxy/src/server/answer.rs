@@ -50,7 +50,8 @@ pub fn answer(
     let journal = Journal::new(record, moment, Active::new(&app));
     let (step, origin) = {
         let setup = app.setup();
-        let origin = guard::origin(&setup.config, &parts.headers).map(|origin| origin.cloned());
+        let origin =
+            guard::origin(&setup.config, &parts.headers).map(Option::<&HeaderValue>::cloned);
         let denied = check(&app, &setup, &parts, &route, origin.as_ref().err().copied()).err();
         let Config { max_body_bytes, stream_idle_timeout, .. } = setup.config;
         let call = Box::new(Call { parts, journal, max_body_bytes, stream_idle_timeout });

@@ -108,24 +108,26 @@ pub async fn run(
         lease.sent();
         let mut sending = send(ready, key, request);
         let limit = out.header_timeout;
-        let sent = in_time(&app.timers, Pin::new(&mut sending), limit, upload.as_deref()).await;
-        return match sent {
+        let sent = in_time(&app.timers, Pin::new(&mut sending), limit, upload.as_deref());
+        let judging = match sent.await {
             None => {
                 let seconds = out.header_timeout.as_secs_f32();
                 let text = format!("no response headers within {seconds} s");
-                failed_with(Trouble::HeaderTimeout, text)
+                return failed_with(Trouble::HeaderTimeout, text);
             }
             // Given back unstarted: once more on a fresh connection (RFC 9110 §9.2.2, RFC 9113 §8.7).
             Some(Err(SendError::Unstarted(_))) if !fresh => {
                 fresh = true;
                 continue;
             }
-            Some(Err(error)) => failed(error),
+            Some(Err(error)) => return failed(error),
             Some(Ok((parts, answer))) => match received(out, parts, answer, upload) {
-                Received::ForTheClient(parts, answer) => Attempted::Begun(parts, answer),
-                Received::Lesson(parts, answer) => Box::pin(judge(app, out, parts, answer)).await,
+                Received::ForTheClient(parts, answer) => return Attempted::Begun(parts, answer),
+                Received::Lesson(parts, answer) => Box::pin(judge(app, out, parts, answer)),
             },
         };
+        // Awaited out here, so that the room for an answer is not held by every request.
+        return judging.await;
     }
 }
 
@@ -212,11 +214,12 @@ fn request(
     *request.uri_mut() = key.uri(out.format, &out.below_v1, out.asked.as_ref(), h2)?;
     let mut headers = out.headers.outgoing();
     let (name, value) = key.credential(&out.below_v1);
-    headers.insert(name, value);
+    // Neither of these passes from a client, so there is none to replace.
+    headers.append(name, value);
     if h2 {
         *request.version_mut() = Version::HTTP_2;
     } else {
-        headers.insert(HOST, key.authority.clone());
+        headers.append(HOST, key.authority.clone());
     }
     *request.headers_mut() = headers;
     Some((request, upload))

@@ -105,10 +105,14 @@ fn without_port(host: &str) -> Option<&str> {
             let (name, port) = rest.split_once(']')?;
             (name, port.strip_prefix(':').or_else(|| port.is_empty().then_some("0"))?)
         }
-        None => host.rsplit_once(':').unwrap_or((host, "0")),
+        None => match memchr::memrchr(b':', host.as_bytes()) {
+            Some(colon) => (host.get(..colon)?, host.get(colon + 1..)?),
+            None => (host, "0"),
+        },
     };
     let valid = !name.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-    valid.then(|| name.trim_end_matches('.'))
+    let name = if name.ends_with('.') { name.trim_end_matches('.') } else { name };
+    valid.then_some(name)
 }
 
 /// The `Origin` check. Requests without one come from programs, not pages.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderValue, Response, StatusCode, Version, request, response};
 use saros_core::fault::{Fault, FaultKind, Rotation, Scope};
+use saros_core::format::Format;
 use saros_core::meter::Tokens;
 use saros_core::pool::{Admission, Ask, Grant, Refusal};
 use saros_wire::head::{self, Depth, Head};
@@ -25,7 +26,7 @@ use crate::server::lease::{Lease, Ticket};
 use crate::server::receive::{self, Hold, Refused};
 use crate::server::relay::{BYTES_PER_TOKEN, Meter, Relay};
 use crate::server::reply::{Out, Own};
-use crate::server::session;
+use crate::server::session::{self, Session};
 use crate::upstream::exchange::Answer;
 use crate::upstream::headers::{self, Passing};
 
@@ -89,16 +90,21 @@ async fn prepared(
     body: Bytes,
     hold: Hold,
 ) -> Box<Work> {
-    let head = read_head(&call, &body).await;
-    prepare(app, call, &head, below_v1, body, hold)
+    let named = session::in_headers(&call.parts.headers).cloned();
+    let depth = if named.is_some() { Depth::Routing } else { Depth::Conversation };
+    let head = read_head(call.journal.record().format, depth, &body).await;
+    let session = {
+        let known = guard::has_token(&app.setup().config, &call.parts.headers);
+        let id = call.journal.record().id.as_u128();
+        session::of(named, &call.parts.headers, known, &head, id)
+    };
+    prepare(app, call, &head, session, below_v1, body, hold)
 }
 
 /// Reads what routing needs out of the body. A long one is read on another thread, so that it holds
 /// nobody else up.
-async fn read_head(call: &Call, body: &Bytes) -> Head {
-    let Some(format) = call.journal.record().format else { return Head::default() };
-    let named = session::in_headers(&call.parts.headers).is_some();
-    let depth = if named { Depth::Routing } else { Depth::Conversation };
+async fn read_head(format: Option<Format>, depth: Depth, body: &Bytes) -> Head {
+    let Some(format) = format else { return Head::default() };
     if body.len() <= READ_HERE {
         return head::read(body, format, depth);
     }
@@ -112,18 +118,13 @@ fn prepare(
     app: &Arc<App>,
     call: Box<Call>,
     head: &Head,
+    session: Session,
     below_v1: Cow<'static, str>,
     body: Bytes,
     hold: Hold,
 ) -> Box<Work> {
     let Call { parts, mut journal, .. } = *call;
-    let record = journal.record();
-    let format = record.format;
-    let (known, header_timeout) = {
-        let config = &app.setup().config;
-        (guard::has_token(config, &parts.headers), config.header_timeout.of(head.stream))
-    };
-    let session = session::of(&parts.headers, known, head, record.id.as_u128());
+    let format = journal.record().format;
     let ask = Ask {
         model: head.model.as_deref().map(|name| app.model_name(name)),
         format,
@@ -141,7 +142,7 @@ fn prepare(
         below_v1,
         asked: parts.uri.into_parts().path_and_query,
         headers: Passing::of(parts.headers, session.header),
-        header_timeout,
+        header_timeout: app.setup().config.header_timeout.of(head.stream),
         body,
     };
     Box::new(Work { ticket: app.begin(&ask), ask, out, _hold: hold, journal })

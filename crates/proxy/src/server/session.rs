@@ -46,14 +46,20 @@ pub fn in_headers(headers: &HeaderMap) -> Option<&HeaderValue> {
         .map(|(_, value)| value)
 }
 
-/// The conversation of a request: by header, by what the body names, by how it began, and for a
+/// The conversation of a request: by header (`named`, see [`in_headers`]), by what the body names, by how it began, and for a
 /// request without messages by itself (`request_id`). `known`: the client showed a client token.
-pub fn of(headers: &HeaderMap, known: bool, head: &Head, request_id: u128) -> Session {
-    if let Some(value) = in_headers(headers) {
+pub fn of(
+    named: Option<HeaderValue>,
+    headers: &HeaderMap,
+    known: bool,
+    head: &Head,
+    request_id: u128,
+) -> Session {
+    if let Some(value) = named {
         let own = headers.get(SESSION).is_some_and(|own| !own.is_empty());
         return Session {
-            header: (!own).then(|| value.clone()),
             key: SessionKey(xxh3_64(value.as_bytes())),
+            header: (!own).then_some(value),
             warm: true,
         };
     }
@@ -92,6 +98,10 @@ mod tests {
                 (http::HeaderName::from_static(name), HeaderValue::from_static(value))
             })
             .collect()
+    }
+
+    fn of(headers: &HeaderMap, known: bool, head: &Head, request_id: u128) -> Session {
+        super::of(in_headers(headers).cloned(), headers, known, head, request_id)
     }
 
     fn head(session: Option<&str>, opening: Option<u128>, has_assistant: bool) -> Head {

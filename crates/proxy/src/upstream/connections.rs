@@ -237,6 +237,11 @@ impl H1 {
         seen
     }
 
+    /// Looks without moving the connection on, for what came with the last move.
+    pub(crate) fn take<T>(&mut self, look: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+        self.gate.take(look)
+    }
+
     /// The connection has ended.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended

@@ -34,7 +34,8 @@ pub struct Answer {
 /// What keeps the answer coming.
 enum Link {
     /// The connection is ours and driven by reading the answer; it goes back to its shelf.
-    Http1 { connection: Box<H1>, home: Arc<Key>, spoilt: bool },
+    /// A short body is there together with its head: it is looked for before anything is driven.
+    Http1 { connection: Box<H1>, home: Arc<Key>, spoilt: bool, looked: bool },
     /// Driven by its own task; holding the stream keeps it counted.
     Http2 { _stream: Stream },
     /// Nothing more will come.
@@ -187,7 +188,7 @@ impl Future for Sending {
         let (sent, link) = match self.get_mut() {
             Self::Http1 { connection, home, answering } => {
                 let Some(driven) = connection else { return Poll::Ready(Err(SendError::Ended)) };
-                match driven.drive(cx.waker(), |cx| answering.as_mut().poll(cx)) {
+                match driven.drive(cx.waker(), |cx| answering.as_mut().poll(cx).map(heard)) {
                     Poll::Pending if driven.has_ended() => {
                         return Poll::Ready(Err(SendError::Ended));
                     }
@@ -199,34 +200,37 @@ impl Future for Sending {
                             connection,
                             home,
                             spoilt,
+                            looked: false,
                         });
                         (sent, link)
                     }
                 }
             }
             Self::Http2 { stream, answering } => {
-                let sent = std::task::ready!(answering.as_mut().poll(cx));
+                let sent = std::task::ready!(answering.as_mut().poll(cx).map(heard));
                 let link =
                     stream.take().map_or(Link::Done, |stream| Link::Http2 { _stream: stream });
                 (sent, link)
             }
         };
-        Poll::Ready(match sent {
-            Ok(response) => {
-                let (parts, incoming) = response.into_parts();
-                Ok((parts, Answer { incoming, link }))
-            }
-            Err(mut error) => {
-                let unsent = error.take_message().is_some();
-                let error = error.into_error();
-                Err(if unsent || given_back(&error) {
-                    SendError::Unstarted(error)
-                } else {
-                    SendError::Reset(error)
-                })
-            }
-        })
+        Poll::Ready(sent.map(|response| {
+            let (parts, incoming) = response.into_parts();
+            (parts, Answer { incoming, link })
+        }))
     }
+}
+
+/// What hyper's answer means. Early, because an error carries the whole request.
+fn heard(sent: Sent) -> Result<Response<Incoming>, SendError> {
+    sent.map_err(|mut error| {
+        let unsent = error.take_message().is_some();
+        let error = error.into_error();
+        if unsent || given_back(&error) {
+            SendError::Unstarted(error)
+        } else {
+            SendError::Reset(error)
+        }
+    })
 }
 
 /// The server will close the connection behind this answer (RFC 9112 §9.3).
@@ -258,8 +262,14 @@ impl Answer {
     ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
         let Self { incoming, link } = self;
         match link {
-            Link::Http1 { connection, .. } => {
-                connection.drive(cx.waker(), |cx| Pin::new(&mut *incoming).poll_frame(cx))
+            Link::Http1 { connection, looked, .. } => {
+                let mut look = |cx: &mut Context<'_>| Pin::new(&mut *incoming).poll_frame(cx);
+                if !std::mem::replace(looked, true)
+                    && let Poll::Ready(taken) = connection.take(&mut look)
+                {
+                    return Poll::Ready(taken);
+                }
+                connection.drive(cx.waker(), look)
             }
             Link::Http2 { .. } | Link::Done => Pin::new(incoming).poll_frame(cx),
         }
@@ -279,7 +289,7 @@ impl Answer {
 
     /// The answer was read to its end: the connection may serve another request.
     pub fn finish(&mut self) {
-        if let Link::Http1 { connection, home, spoilt: false } =
+        if let Link::Http1 { connection, home, spoilt: false, .. } =
             std::mem::replace(&mut self.link, Link::Done)
         {
             home.connections.keep(connection);

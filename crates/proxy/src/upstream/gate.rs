@@ -5,9 +5,9 @@
 //! wake would only make the runtime poll the whole request once more for nothing: two to four times
 //! a request without this.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
 /// After this many rounds the task is woken the usual way, so that others get their turn.
 const ROUNDS: usize = 64;
@@ -21,7 +21,8 @@ pub(crate) struct Gate {
 
 struct Shared {
     polling: AtomicBool,
-    woken: AtomicBool,
+    /// Since the last round began.
+    wakes: AtomicUsize,
     task: Mutex<Waker>,
 }
 
@@ -29,7 +30,7 @@ impl Default for Gate {
     fn default() -> Self {
         let shared = Arc::new(Shared {
             polling: AtomicBool::new(false),
-            woken: AtomicBool::new(false),
+            wakes: AtomicUsize::new(0),
             task: Mutex::new(Waker::noop().clone()),
         });
         Self { waker: Waker::from(Arc::clone(&shared)), shared }
@@ -48,14 +49,14 @@ impl Gate {
         let mut inner = Context::from_waker(&self.waker);
         let mut found = false;
         for _ in 0..ROUNDS {
-            self.shared.woken.store(false, Ordering::Release);
+            self.shared.wakes.store(0, Ordering::Release);
             found = poll(&mut inner);
-            if found || !self.shared.woken.load(Ordering::Acquire) {
+            if found || !self.has_woken() {
                 break;
             }
         }
         self.shared.polling.store(false, Ordering::Release);
-        if !found && self.shared.woken.load(Ordering::Acquire) {
+        if !found && self.has_woken() {
             waker.wake_by_ref();
         }
         found
@@ -63,7 +64,21 @@ impl Gate {
 
     /// Whether anything has happened since the last poll began its last round: nothing has if not.
     pub(crate) fn has_woken(&self) -> bool {
-        self.shared.woken.load(Ordering::Acquire)
+        self.shared.wakes.load(Ordering::Acquire) > 0
+    }
+
+    /// Looks at what was fed in the last poll. Taking a piece wakes the feeder once, which might
+    /// bring the next one: it sees that itself when it is polled again, so it counts as quiet.
+    pub(crate) fn take<T>(&self, look: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+        let was_quiet = !self.has_woken();
+        self.shared.polling.store(true, Ordering::Release);
+        let taken = look(&mut Context::from_waker(Waker::noop()));
+        self.shared.polling.store(false, Ordering::Release);
+        if was_quiet && taken.is_ready() {
+            let wakes = &self.shared.wakes;
+            let _forgotten = wakes.compare_exchange(1, 0, Ordering::AcqRel, Ordering::Acquire);
+        }
+        taken
     }
 
     /// Nobody waits any more: the last task is not kept in memory for the sake of its waker.
@@ -85,7 +100,7 @@ impl Wake for Shared {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.woken.store(true, Ordering::Release);
+        self.wakes.fetch_add(1, Ordering::AcqRel);
         if !self.polling.load(Ordering::Acquire) {
             self.task.lock().unwrap_or_else(PoisonError::into_inner).wake_by_ref();
         }
@@ -94,8 +109,6 @@ impl Wake for Shared {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
-
     use super::*;
 
     struct Count(AtomicUsize);
@@ -125,6 +138,27 @@ mod tests {
         kept.unwrap().wake();
         assert!(gate.has_woken());
         assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn the_one_wake_of_a_taken_piece_is_not_news() {
+        let gate = Gate::default();
+        let wake = |times: usize| (0..times).for_each(|_| gate.waker.wake_by_ref());
+        let check = |before, during, taken: Poll<()>, news| {
+            gate.poll(Waker::noop(), |_| true);
+            wake(before);
+            let look = |_: &mut Context<'_>| {
+                wake(during);
+                taken
+            };
+            assert_eq!(gate.take(look), taken);
+            assert_eq!(gate.has_woken(), news, "{before} {during} {taken:?}");
+        };
+        check(0, 0, Poll::Ready(()), false);
+        check(0, 1, Poll::Ready(()), false);
+        check(0, 2, Poll::Ready(()), true);
+        check(1, 0, Poll::Ready(()), true);
+        check(0, 1, Poll::Pending, true);
     }
 
     #[test]

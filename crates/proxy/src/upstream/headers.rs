@@ -28,6 +28,10 @@ const NAMES: [&str; 8] = [
     "idempotency-key",
 ];
 
+/// What nearly every client sends and never passes.
+const NEVER: [HeaderName; 4] =
+    [header::HOST, header::AUTHORIZATION, header::CONTENT_LENGTH, header::USER_AGENT];
+
 /// Headers that speak of one connection only (RFC 9110 §7.6.1), and cookies, which are the
 /// service's with us, not with the client.
 const DROPPED_FROM_ANSWERS: [HeaderName; 9] = [
@@ -53,7 +57,11 @@ impl Passing {
     /// Keeps what may pass. `session` is `None` when the client's own `x-opencode-session` passes
     /// unchanged.
     pub fn of(mut from_client: HeaderMap, session: Option<HeaderValue>) -> Self {
-        let of_this_hop: Vec<HeaderName> = named_by_connection(&from_client).collect();
+        let of_this_hop: Vec<HeaderName> = if from_client.contains_key(header::CONNECTION) {
+            named_by_connection(&from_client).collect()
+        } else {
+            Vec::new()
+        };
         let mut named = Vec::with_capacity(8);
         let mut passing = None;
         // A name comes with its first value only.
@@ -124,6 +132,9 @@ pub fn retry_after(headers: &HeaderMap, now: Millis) -> Option<u64> {
 fn passes(name: &HeaderName) -> bool {
     if *name == ACCEPT || *name == CONTENT_TYPE {
         return true;
+    }
+    if NEVER.contains(name) {
+        return false;
     }
     let name = name.as_str();
     // Cheap first letters keep the common client headers out of the list search.

@@ -133,8 +133,9 @@ impl Key {
     /// The credential's header: the legacy `/messages` reads only `x-api-key`, everything else
     /// reads the bearer token (upstream.md §1.1).
     pub fn credential(&self, below_v1: &str) -> (http::HeaderName, HeaderValue) {
-        let path = below_v1.split(['?', '/']).next();
-        if path == Some("messages") && matches!(self.base.layout, Layout::Legacy { .. }) {
+        let after = below_v1.strip_prefix("messages");
+        let messages = after.is_some_and(|after| after.is_empty() || after.starts_with(['?', '/']));
+        if messages && matches!(self.base.layout, Layout::Legacy { .. }) {
             (http::HeaderName::from_static("x-api-key"), self.bare.clone())
         } else {
             (http::header::AUTHORIZATION, self.bearer.clone())
@@ -208,6 +209,8 @@ mod tests {
         };
         check("https://opencode.ai", "messages", "x-api-key");
         check("https://opencode.ai", "messages?beta=true", "x-api-key");
+        check("https://opencode.ai", "messages/x", "x-api-key");
+        check("https://opencode.ai", "messages2", "authorization");
         check("https://opencode.ai", "chat/completions", "authorization");
         check("https://opencode.ai/inference/go", "messages", "authorization");
     }
