@@ -39,7 +39,7 @@ fn tables(workspace: &Workspace) -> Result<(), Failed> {
     for cache in CACHES {
         for load in LOADS {
             for seed in SEEDS {
-                println!("\n{load}, cache {cache}, seed {seed}\n");
+                eprintln!("\n{load}, cache {cache}, seed {seed}\n");
                 simulate(workspace, &["--load", load, "--cache", cache, "--seed", seed])?;
             }
         }
