@@ -25,8 +25,9 @@ use crate::upstream::headers;
 /// Which account served.
 pub const KEY_LABEL: HeaderName = HeaderName::from_static("x-proxy-key-label");
 
-/// Beyond this a session should not sleep unseen: the answer is final instead.
-const SLEEPS_AT_MOST: i64 = 5 * HOUR;
+/// Beyond this a session should not sleep unseen: the answer is final instead. Resets are told in
+/// whole seconds, so that a whole window may seem a moment longer.
+const SLEEPS_AT_MOST: i64 = 5 * HOUR + 2_000;
 
 /// The answer for a request that cannot be served.
 pub fn conclude(
@@ -227,7 +228,7 @@ mod tests {
         assert_eq!(headers.get("retry-after").unwrap(), "18000");
         assert!(body.contains("GoUsageLimitError"), "{body}");
 
-        let (status, headers, body) = check(OnExhausted::Auto, 5 * HOUR + 1).await;
+        let (status, headers, body) = check(OnExhausted::Auto, 5 * HOUR + 2_001).await;
         assert_eq!(status, StatusCode::FORBIDDEN);
         assert_eq!(headers.get("x-should-retry").unwrap(), "false");
         assert!(headers.get("retry-after").is_none());
