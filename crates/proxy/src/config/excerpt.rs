@@ -22,7 +22,8 @@ pub(crate) struct Excerpt {
 /// What of a value may be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Show {
-    /// All of it, but the user part of a URL.
+    /// All of it, but the user part of a URL and what is long enough to be a key: what stands in
+    /// the place of an address may be anything.
     Url,
     /// All of it unless it is long enough to be a key: no number or word of an option is.
     Value,
@@ -49,16 +50,30 @@ impl Show {
             Self::Value | Self::Name => saros_wire::scrub::scrub(&one_line).into_owned(),
             Self::Url => {
                 let text = saros_wire::scrub::scrub(&one_line).into_owned();
-                match (text.find("://"), text.rfind('@')) {
+                let text = match (text.find("://"), text.rfind('@')) {
                     (Some(scheme), Some(at)) if scheme + 3 <= at => {
                         let (head, rest) = text.split_at(scheme + 3);
                         format!("{head}***{}", rest.get(at - scheme - 3..).unwrap_or_default())
                     }
                     _ => text,
-                }
+                };
+                without_long_words(&text)
             }
         }
     }
+}
+
+/// Masks every word of an address that is long enough to be a key.
+fn without_long_words(text: &str) -> String {
+    let parts =
+        text.split_inclusive(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'));
+    let masked = parts.map(|part| {
+        let word =
+            part.trim_end_matches(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'));
+        let end = part.get(word.len()..).unwrap_or_default();
+        if word.len() >= LONG { mask(word) + end } else { part.to_owned() }
+    });
+    masked.collect()
 }
 
 impl Excerpt {

@@ -7,7 +7,7 @@ use http::{HeaderName, Response, StatusCode, Version};
 use saros_core::fault::FaultKind;
 use saros_core::format::Format;
 use saros_core::pool::{Ask, Refusal};
-use saros_core::time::{HOUR, Millis};
+use saros_core::time::{HOUR, Millis, SECOND};
 use saros_core::window::Window;
 use saros_wire::reply::Kind;
 use tokio::time::Instant;
@@ -25,9 +25,9 @@ use crate::upstream::headers;
 /// Which account served.
 pub const KEY_LABEL: HeaderName = HeaderName::from_static("x-proxy-key-label");
 
-/// Beyond this a session should not sleep unseen: the answer is final instead. Resets are told in
-/// whole seconds, so that a whole window may seem a moment longer.
-const SLEEPS_AT_MOST: i64 = 5 * HOUR + 2_000;
+/// Beyond this a session should not sleep unseen: the answer is final instead. In whole seconds, as
+/// resets are told: a window that was just opened may seem half a second longer than it is.
+const SLEEPS_AT_MOST: i64 = 5 * HOUR;
 
 /// The answer for a request that cannot be served.
 pub fn conclude(
@@ -179,7 +179,7 @@ fn out_of_quota(
     let wait = match rule {
         OnExhausted::Wait => true,
         OnExhausted::Fail => false,
-        OnExhausted::Auto => until.since(now) <= SLEEPS_AT_MOST,
+        OnExhausted::Auto => until.since(now) < SLEEPS_AT_MOST + SECOND,
     };
     if wait {
         let kind = Kind::GoUsageLimitError { workspace, limit_name: window };
@@ -223,12 +223,13 @@ mod tests {
         let check = async |rule, span: i64| {
             text(out_of_quota(rule, NOW.plus(span), NOW, Some(Window::Weekly), None)).await
         };
+        assert_eq!(check(OnExhausted::Auto, 5 * HOUR + 999).await.0, 429, "told in whole seconds");
         let (status, headers, body) = check(OnExhausted::Auto, 5 * HOUR - 1).await;
         assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(headers.get("retry-after").unwrap(), "18000");
         assert!(body.contains("GoUsageLimitError"), "{body}");
 
-        let (status, headers, body) = check(OnExhausted::Auto, 5 * HOUR + 2_001).await;
+        let (status, headers, body) = check(OnExhausted::Auto, 5 * HOUR + 1_000).await;
         assert_eq!(status, StatusCode::FORBIDDEN);
         assert_eq!(headers.get("x-should-retry").unwrap(), "false");
         assert!(headers.get("retry-after").is_none());

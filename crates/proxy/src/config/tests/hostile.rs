@@ -128,6 +128,14 @@ fn the_whole_file_is_right() {
     assert_eq!(World::yaml(ALL).complaints(), [""; 0]);
 }
 
+#[test]
+fn half_a_cookie_in_the_place_of_an_address_is_not_shown() {
+    for place in ["upstreamBaseUrl: ", "host: ", "allowedOrigins: [", "allowedHosts: ["] {
+        let end = if place.ends_with('[') { "]" } else { "" };
+        check(&format!("{place}http://127.0.0.1:126.2**abcdefghijklmnop{end}\n"));
+    }
+}
+
 proptest! {
     #[test]
     fn mutated_files(mutations in prop::collection::vec(mutation(), 1..6)) {
