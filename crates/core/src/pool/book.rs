@@ -44,7 +44,7 @@ impl Pool {
             }
             Outcome::Abandoned(bill) if *bill != Bill::NOTHING => self.charge(lease, bill, effects),
             Outcome::Faulted(fault) if fault.verdict == Verdict::Maybe => {
-                self.maybe_charge(lease);
+                self.maybe_charge(lease, effects);
             }
             Outcome::Abandoned(_) | Outcome::Faulted(_) => {}
         }
@@ -65,28 +65,32 @@ impl Pool {
     fn charge(&mut self, lease: &Lease, bill: &Bill, effects: &mut Effects) {
         let ended = bill.ended.unwrap_or(self.now).min(self.now);
         let charge = Charge::of(bill, lease.model.as_ref(), &self.rules.prices, ended);
-        let Some((_, account)) = self.key_mut(lease.key) else { return };
-        let (cost, sooner) = account.funds.charge(&charge, ended);
-        self.demand.spend(ended, cost.middle());
-        self.stir(sooner);
-        effects.save = true;
-        self.watch_balance(lease, bill, &cost, effects);
+        let cost = self.spend(lease, &charge, ended, effects);
+        self.watch_balance(lease, bill, cost, effects);
     }
 
-    /// Upstream may have served it, and charged the reservation at most.
-    fn maybe_charge(&mut self, lease: &Lease) {
-        let now = self.now;
+    /// Upstream may have served it, and charged what was held for it at most.
+    fn maybe_charge(&mut self, lease: &Lease, effects: &mut Effects) {
         let multipliers = self.rules.prices.multipliers(lease.model.as_deref().unwrap_or_default());
         let charge = Charge { low: 0.0, high: lease.list, model: lease.model.clone(), multipliers };
-        let Some((_, account)) = self.key_mut(lease.key) else { return };
-        let (_, sooner) = account.funds.charge(&charge, now);
-        self.stir(sooner);
+        self.spend(lease, &charge, self.now, effects);
     }
 
-    /// What was foreseen is out of date; `sooner`: and a report is wanted sooner.
-    fn stir(&mut self, sooner: bool) {
+    /// Takes it from the account's quota. What was foreseen is out of date then.
+    fn spend(
+        &mut self,
+        lease: &Lease,
+        charge: &Charge,
+        ended: Millis,
+        effects: &mut Effects,
+    ) -> Cost {
+        let Some((_, account)) = self.key_mut(lease.key) else { return Cost::default() };
+        let (cost, sooner) = account.funds.charge(charge, ended);
+        self.demand.spend(ended, cost.middle());
         let first = !std::mem::replace(&mut self.foresight.restless, true);
         self.rearm |= sooner || (first && self.foresight.informed);
+        effects.save = true;
+        cost
     }
 
     /// What the answer taught of the model, its cache and its prices.
@@ -144,7 +148,7 @@ impl Pool {
 
     /// A charge on the prepaid balance, or an answer from an account whose quota is used up, means
     /// that the owner pays. Unless that is allowed, the account is parked.
-    fn watch_balance(&mut self, lease: &Lease, bill: &Bill, cost: &Cost, effects: &mut Effects) {
+    fn watch_balance(&mut self, lease: &Lease, bill: &Bill, cost: Cost, effects: &mut Effects) {
         let now = self.now;
         let charged = bill.balance_cost.filter(|dollars| *dollars > 0.0);
         let Some((key, account)) = self.key_mut(lease.key) else { return };
@@ -152,9 +156,10 @@ impl Pool {
         let funds = &mut account.funds;
         if let Some(dollars) = charged {
             funds.balance.spent += dollars;
+            funds.balance.off = false;
         }
         // Models without a price pass upstream's quota check: they say nothing.
-        let beyond = cost.high > 0.0 && funds.limited_before(lease.begun);
+        let beyond = cost.high > 0.0 && funds.was_limited(lease.begun);
         if (charged.is_none() && !beyond) || funds.balance.may_be_spent() {
             return;
         }
@@ -167,7 +172,8 @@ impl Pool {
         effects.save = true;
         if !told {
             account.away = true;
-            effects.poll.push(key);
+            let _sooner = account.funds.polls.at_once(now);
+            self.order_reports(effects);
             effects.notices.push(Notice::BalanceSpent { key, amount: charged, until });
         }
     }

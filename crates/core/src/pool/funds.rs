@@ -4,14 +4,11 @@ use super::polls::Polls;
 use super::types::AllowBalance;
 use crate::cost::{Charge, Cost};
 use crate::forecast::Demand;
-use crate::ledger::Ledger;
+use crate::ledger::{Belief, Ledger};
 use crate::report::Report;
 use crate::select;
-use crate::time::{DAY, HOUR, MINUTE, Millis};
+use crate::time::{DAY, HOUR, Millis};
 use crate::window::{FIVE_HOURS, PerWindow, Window, next_monday};
-
-/// A window that is `rate-limited` without saying until when is looked at again after so long.
-const UNSAID: i64 = 10 * MINUTE;
 
 const WEEK: i64 = 7 * DAY;
 /// The share of its quota that a busy week uses of every account. Measured in simulated
@@ -29,6 +26,8 @@ pub(super) struct Funds {
     pub(super) polls: Polls,
     /// When a request last ended or began on it.
     pub(super) used: Option<Millis>,
+    /// When a report was asked for that says `rate-limited`, and none since that does not.
+    pub(super) limited_since: Option<Millis>,
     /// Sum of the reservations of its leases, in millionths of a quota-dollar. Changed only where a
     /// lease is opened or closed.
     pub(super) reserved: u64,
@@ -92,6 +91,7 @@ impl Funds {
             balance: Balance::default(),
             polls: Polls::new(seed),
             used: None,
+            limited_since: None,
             reserved: 0,
         }
     }
@@ -101,16 +101,21 @@ impl Funds {
         if self.balance.may_be_spent() {
             return None;
         }
-        let beliefs = Window::ALL.map(|window| self.ledger.belief(window));
-        let unsaid = self.ledger.reported().map_or(now, |(at, _)| at).plus(UNSAID);
-        let limited = beliefs.iter().filter(|belief| belief.limited);
-        limited.map(|belief| belief.resets.unwrap_or(unsaid)).filter(|until| now < *until).max()
+        // One that does not say until when lasts as long as such a window can, or until a report
+        // says otherwise: to use it sooner could cost money.
+        let since = self.limited_since.unwrap_or(now);
+        let beliefs = Window::ALL.map(|window| (window, self.ledger.belief(window)));
+        let limited = beliefs.into_iter().filter(|(_, belief)| belief.limited);
+        let until = |(window, belief): (Window, Belief)| {
+            belief.resets.unwrap_or_else(|| self.ends(window, since))
+        };
+        limited.map(until).filter(|until| now < *until).max()
     }
 
-    /// Had the service said before `moment` that a window is used up which still has not reset?
-    pub(super) fn limited_before(&self, moment: Millis) -> bool {
-        let reported = self.ledger.reported().is_some_and(|(at, _)| at < moment);
-        reported && Window::ALL.iter().any(|window| self.ledger.belief(*window).limited)
+    /// Is a window used up, and was it when `moment` came, as far as a report says? Whoever is
+    /// served all the same is paid from the balance. A refusal says that nobody is.
+    pub(super) fn was_limited(&self, moment: Millis) -> bool {
+        self.limited_since.is_some_and(|since| since < moment) && !self.balance.off
     }
 
     /// Upstream looks at its counter before a request and adds the cost afterwards: what counts is
@@ -142,7 +147,8 @@ impl Funds {
     pub(super) fn quota(&self, now: Millis) -> select::Quota {
         let beliefs: PerWindow<_> = Window::ALL.map(|window| self.ledger.belief(window));
         let reported = beliefs.iter().filter(|belief| belief.reported);
-        let highest = reported.map(|belief| middle(belief.low, belief.high)).reduce(f64::max);
+        let middles = reported.map(|belief| f64::midpoint(belief.low, belief.high));
+        let highest = middles.reduce(f64::max);
         let (urgency, error) = self.urgency(now);
         select::Quota {
             highest: highest.map(narrow),
@@ -180,6 +186,11 @@ impl Funds {
     /// A report came.
     pub(super) fn hear(&mut self, report: &Report) {
         self.ledger.report(report);
+        if let Some(on) = report.use_balance {
+            self.balance.off = !on;
+        }
+        let limited = Window::ALL.iter().any(|window| self.ledger.belief(*window).limited);
+        self.limited_since = self.limited_since.or(Some(report.sent)).filter(|_| limited);
         for window in Window::ALL {
             let belief = self.ledger.belief(window);
             if let Some(resets) = belief.resets.filter(|at| *at > report.received) {
@@ -196,6 +207,8 @@ impl Funds {
         if unused == [None; 3] {
             return None;
         }
+        let limited = Window::ALL.iter().any(|window| self.ledger.belief(*window).limited);
+        self.limited_since = self.limited_since.filter(|_| limited);
         // What the longest window loses is what is lost: the others are parts of it.
         let [.., month] = unused;
         let (_, most) = self.ledger.per_dollar(Window::Monthly);
@@ -241,6 +254,7 @@ impl Funds {
         self.balance.off |= other.balance.off;
         self.balance.parked = self.balance.parked.max(other.balance.parked);
         self.used = self.used.max(other.used);
+        self.limited_since = self.limited_since.or(other.limited_since);
         self.reserved = self.reserved.saturating_add(other.reserved);
     }
 
@@ -249,12 +263,9 @@ impl Funds {
         self.demand.shift(span);
         self.polls.shift(span);
         self.used = self.used.map(|at| at.plus(span));
+        self.limited_since = self.limited_since.map(|at| at.plus(span));
         self.balance.parked = self.balance.parked.map(|at| at.plus(span));
     }
-}
-
-pub(super) fn middle(low: f64, high: f64) -> f64 {
-    f64::midpoint(low, high)
 }
 
 fn float(span: i64) -> f64 {
@@ -264,7 +275,7 @@ fn float(span: i64) -> f64 {
 }
 
 /// Percents and dollars per hour fit into half the room, in every row of every decision.
-fn narrow(value: f64) -> f32 {
+pub(super) fn narrow(value: f64) -> f32 {
     #[expect(clippy::cast_possible_truncation, reason = "a figure to compare by")]
     let value = value as f32;
     value

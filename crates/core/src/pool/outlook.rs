@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::account::{Account, Key};
-use super::funds::Room;
+use super::funds::{Room, narrow};
 use super::{Ask, Pool};
 use crate::appetite::Known;
 use crate::cost::Charge;
@@ -11,9 +11,6 @@ use crate::id::AccountId;
 use crate::price::Plan;
 use crate::select::{Candidate, Fit, Need, Quota, Reason, Strategy, predictive, round_robin};
 use crate::warmth::leaving_cost;
-
-/// A model without a price is taken for this dear: quota-dollars per request that are held for it.
-const UNPRICED: f64 = 0.05;
 
 /// A cache less likely to be warm than this does not hold a session on its account.
 pub(super) const COLD: f64 = 0.5;
@@ -63,11 +60,11 @@ impl Pool {
                 let survives = self.warmth.survives(model);
                 let (input, cached) = (rate.input, rate.cache_read);
                 let list = leaving_cost(input, cached, prefix, came.warm, survives);
-                need.leaving = narrow(list * self.multiplier(model, None));
+                need.leaving = narrow(list * self.multiplier(model));
             }
         }
         let likely = list.map_or(0.0, |(likely, _)| likely);
-        need.cost = narrow(likely * self.multiplier(model, None));
+        need.cost = narrow(likely * self.multiplier(model));
         Outlook { need, came, list }
     }
 
@@ -92,19 +89,19 @@ impl Pool {
     fn expect(&self, ask: &Ask, model: Option<&Arc<str>>, came: Option<&Came>) -> (f64, f64) {
         let (known, warm) = came.map_or((Known::default(), 0.0), |came| (came.known, came.warm));
         let guess = self.appetite.guess(model, ask.body_bytes, known, warm);
+        // A model without a price may be as dear as the dearest.
+        let prices = &self.rules.prices;
         let price = |tokens| {
-            let model = model?;
-            self.rules.prices.list_cost(model, tokens, self.now)
+            let known = model.and_then(|model| prices.list_cost(model, tokens, self.now));
+            known.unwrap_or_else(|| prices.dearest_cost(tokens))
         };
-        match (price(&guess.likely), price(&guess.most)) {
-            (Some(likely), Some(most)) => (likely, most),
-            _ => (UNPRICED, UNPRICED),
-        }
+        (price(&guess.likely), price(&guess.most))
     }
 
-    fn multiplier(&self, model: Option<&Arc<str>>, plan: Option<Plan>) -> f64 {
-        let plan = plan.unwrap_or(Plan::Go);
-        model.and_then(|model| self.rules.prices.multiplier(model, plan)).unwrap_or(1.0)
+    /// By what a strategy compares costs, before it is known whose plan will count.
+    fn multiplier(&self, model: Option<&Arc<str>>) -> f64 {
+        let known = model.and_then(|model| self.rules.prices.multiplier(model, Plan::Go));
+        known.unwrap_or(1.0)
     }
 
     /// What the request will cost on the account of this row, in quota-dollars.
@@ -154,10 +151,4 @@ impl Pool {
             }
         }
     }
-}
-
-fn narrow(value: f64) -> f32 {
-    #[expect(clippy::cast_possible_truncation, reason = "a figure to compare by")]
-    let value = value as f32;
-    value
 }

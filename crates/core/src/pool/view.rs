@@ -116,7 +116,8 @@ impl Account {
     /// When it is of use again, if it is out of quota now.
     fn returns(&self, now: Millis) -> Option<Millis> {
         let refused = self.quota.as_ref().map(|quota| quota.until).filter(|until| now < *until);
-        refused.max(self.funds.limited(now)).max(self.funds.balance.parked)
+        let parked = self.funds.balance.parked.filter(|until| now < *until);
+        refused.max(self.funds.limited(now)).max(parked)
     }
 }
 

@@ -306,7 +306,9 @@ impl Relay {
         let reading = self.meter.reading();
         self.journal.metered(&reading);
         if let Some(mut lease) = self.lease.take() {
-            let bill = bill(&reading, lease.estimate());
+            // Not when this is settled: a client that reads slowly lets the end come late.
+            let ended = Some(self.app.clock.at(self.last_byte));
+            let bill = Bill { ended, ..bill(&reading, lease.estimate()) };
             lease.settle(outcome(bill), moment);
         }
         self.journal.finish(moment);

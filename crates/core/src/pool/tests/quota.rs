@@ -181,6 +181,22 @@ fn with_balance_off_nothing_is_left_unused() {
 }
 
 #[test]
+fn what_ended_before_a_report_is_in_it_however_late_it_is_settled() {
+    let belief = |ended_early: bool| {
+        let mut desk = Desk::with(keys(1), rules());
+        hear(&mut desk, 1, [10, 10, 10]);
+        let slow = desk.go("m");
+        let ended = ended_early.then_some(desk.now);
+        desk.pass(MINUTE);
+        hear(&mut desk, 1, [20, 10, 10]);
+        desk.settle(slow.lease, Outcome::Served(Bill { ended, ..bill(1.2) }));
+        desk.pool.accounts[0].funds.ledger.belief(crate::window::Window::FiveHour)
+    };
+    assert!(belief(true).high <= 21.0, "counted once");
+    assert!(belief(false).high > 29.0, "it came on top");
+}
+
+#[test]
 fn reservations_end_with_their_leases_and_never_go_negative() {
     let mut desk = Desk::with(keys(1), rules());
     hear(&mut desk, 1, [10, 10, 10]);
@@ -222,15 +238,55 @@ fn a_charge_on_the_balance_parks_the_account_and_is_told_once() {
     assert_eq!(desk.states(), [State::Ready, State::Ready], "`reload` unparks");
 }
 
+fn paid(desk: &Desk) -> bool {
+    desk.notices.iter().any(|notice| matches!(notice, Notice::BalanceSpent { .. }))
+}
+
 #[test]
 fn a_request_served_while_limited_is_taken_for_paid() {
-    let mut desk = Desk::with(keys(2), rules());
+    let mut desk = Desk::with(keys(1), rules());
     hear(&mut desk, 1, [50, 50, 50]);
-    let before = desk.go("m");
+    desk.pass(SECOND);
+    // The answer to this question is slow; meanwhile a request begins and is served.
+    let slow = report(&desk, [100, 50, 50]);
+    desk.pass(SECOND);
+    let meanwhile = desk.go("m");
+    desk.pass(SECOND);
+    let slow = Report { received: desk.now, ..slow };
+    let effects = desk.pool.observe(KeyId(1), Observation::Usage(slow), desk.now);
+    desk.note(effects);
+    assert!(!paid(&desk));
+    desk.settle(meanwhile.lease, Outcome::Served(bill(0.1)));
+    assert!(paid(&desk), "the window was used up when it began");
+}
+
+#[test]
+fn a_request_served_before_the_limit_was_reached_is_not_taken_for_paid() {
+    let mut desk = Desk::with(keys(1), rules());
+    hear(&mut desk, 1, [50, 50, 50]);
+    let before = [desk.go("m"), desk.go("m"), desk.go("m")];
     hear(&mut desk, 1, [100, 50, 50]);
-    desk.settle(before.lease, Outcome::Served(bill(0.1)));
-    let spent = |notice: &Notice| matches!(notice, Notice::BalanceSpent { .. });
-    assert!(!desk.notices.iter().any(spent), "it began before the limit was known");
+    desk.settle(before[0].lease, Outcome::Served(bill(0.1)));
+    assert!(!paid(&desk), "it may have used up the window");
+    let refused = Fault { window: Some(crate::window::Window::FiveHour), ..quota(7_200, "") };
+    desk.settle(before[1].lease, Outcome::Faulted(refused));
+    desk.settle(before[2].lease, Outcome::Served(bill(0.1)));
+    assert!(!paid(&desk), "who refuses does not charge the balance");
+}
+
+#[test]
+fn a_limit_without_an_end_lasts_as_long_as_its_window_can() {
+    let mut desk = Desk::with(keys(1), rules());
+    let mut endless = report(&desk, [100, 50, 50]);
+    endless.windows[0].as_mut().expect("named").resets_at = None;
+    let effects = desk.pool.observe(KeyId(1), Observation::Usage(endless), desk.now);
+    desk.note(effects);
+    desk.pass(5 * HOUR - SECOND);
+    assert!(matches!(desk.refused("m"), Refusal::OutOfQuota { .. }), "nobody said otherwise");
+    desk.pass(2 * SECOND);
+    let waiter = desk.waits("m");
+    let effects = hear(&mut desk, 1, [0, 50, 50]);
+    assert_eq!(effects.wake.as_slice(), [waiter.ticket], "only a report can say that it is over");
 }
 
 #[test]
