@@ -175,6 +175,10 @@ impl Relay {
         if let Some(first) = self.first.take() {
             batch.push(first);
         }
+        if self.end.is_none() && self.burst > 0 && self.app.cutting.load(Ordering::Relaxed) {
+            // It has had no reason to wait, and would not hear of the end otherwise.
+            batch = self.give_up();
+        }
         while self.end.is_none() && !batch.is_full() {
             match self.answer.poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => self.pass(frame, &mut batch),

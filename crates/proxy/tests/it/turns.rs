@@ -26,6 +26,9 @@ const EVENT: &[u8] =
     b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"on and on\"}}]}\n\n";
 const END: &[u8] = b"data: [DONE]\n\n";
 
+/// So much of its answer the client remembers.
+const KEPT: usize = 500;
+
 /// A stream that was not told to stop by then had the thread for itself.
 const DRY: usize = 128 << 20;
 
@@ -152,8 +155,8 @@ impl AsyncWrite for Client {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let mut last = self.last.lock().unwrap();
-        last.extend_from_slice(&bytes[bytes.len().saturating_sub(100)..]);
-        let surplus = last.len().saturating_sub(100);
+        last.extend_from_slice(&bytes[bytes.len().saturating_sub(KEPT)..]);
+        let surplus = last.len().saturating_sub(KEPT);
         last.drain(..surplus);
         Poll::Ready(Ok(bytes.len()))
     }
@@ -167,8 +170,16 @@ impl AsyncWrite for Client {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_endless_stream_starves_nobody() {
+/// An endless stream on its way to a client.
+struct Endless {
+    app: Arc<App>,
+    flow: Arc<Flow>,
+    /// What the client read last.
+    last: Arc<Mutex<Vec<u8>>>,
+    peer: SocketAddr,
+}
+
+async fn endless() -> Endless {
     let flow = Arc::<Flow>::default();
     let mut config = Config::default();
     let secret = Secret::new("sk-aaaaaaaaaaaaaaaaaaaaaaaaaaaaAAAA".to_owned());
@@ -186,6 +197,23 @@ async fn an_endless_stream_starves_nobody() {
     let client = Client { request: request.into(), last: Arc::clone(&last) };
     app.tasks.spawn(listen::serve(&app, client, peer, ()));
     until(|| flow.read() > 0).await;
+    Endless { app, flow, last, peer }
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_time_is_up_an_endless_stream_hears_of_it_too() {
+    let Endless { app, last, .. } = endless().await;
+    app.cutting.store(true, Ordering::Relaxed);
+    let told = |last: &[u8]| {
+        last.ends_with(b"\r\n0\r\n\r\n") && last.windows(8).any(|bytes| bytes == b"\"error\":")
+    };
+    until(|| told(&last.lock().unwrap())).await;
+    assert_eq!(app.pool().in_flight(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endless_stream_starves_nobody() {
+    let Endless { app, flow, last, peer } = endless().await;
 
     // Others are served, although the stream never pauses.
     for _ in 0..3 {
