@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod demo;
 pub mod observe;
+pub mod private;
 pub mod runtime;
 pub mod secret;
 pub mod server;

@@ -10,14 +10,14 @@
 //! The folder can be read by its owner only, and so can every file in it. Where nothing can be
 //! written, that is said once, and everything else works.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use saros_core::image::Image;
 use saros_core::time::Millis;
 
-use crate::observe::requests::create_private_dir;
+use crate::private;
 use crate::secret::Secret;
 use crate::state::changes::Changes;
 use crate::state::snapshot::Found;
@@ -53,7 +53,7 @@ impl State {
         if folder.as_os_str().is_empty() {
             return (Self::none(), None);
         }
-        if let Err(error) = create_private_dir(folder) {
+        if let Err(error) = private::create_dir(folder) {
             tell_unwritable(folder, &error);
             return (Self::none(), None);
         }
@@ -158,11 +158,7 @@ fn choose(folder: &Path, port: u16) -> (PathBuf, Option<File>) {
 
 /// `None`: another process has it.
 fn lock(path: &Path) -> io::Result<Option<File>> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path)?;
+    let file = private::open(File::options().write(true).create(true).truncate(false), path)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),

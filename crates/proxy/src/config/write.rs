@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use crate::private;
+
 /// What is written behind the name of a file to keep what it was before.
 const BACKUP: &str = "backup";
 
@@ -31,7 +33,7 @@ pub fn replace(path: &Path, before: Option<&str>, after: &str) -> io::Result<()>
     };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    create_private(folder)?;
+    private::create_dir(folder)?;
     unchanged(&path, before)?;
     if let Some(before) = before {
         put(&backup_of(&path), folder, before, None)?;
@@ -100,17 +102,6 @@ fn sync(folder: &Path) {
         // Folders cannot be opened or synced everywhere.
         let _best_effort = folder.sync_all();
     }
-}
-
-#[cfg(unix)]
-fn create_private(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
-
-#[cfg(not(unix))]
-fn create_private(folder: &Path) -> io::Result<()> {
-    fs::create_dir_all(folder)
 }
 
 #[cfg(test)]

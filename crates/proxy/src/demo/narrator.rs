@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use anstyle::{AnsiColor, Style};
 use saros_core::pool::{Standing, State};
 
+use crate::config::Strategy;
 use crate::demo::client::Seen;
 use crate::demo::{ACCOUNTS, Stage};
 
@@ -28,12 +29,19 @@ impl Narrator {
 
     /// Who is on stage.
     pub(crate) fn opening(&mut self, proxy: SocketAddr, upstream: &str, stage: &Stage) {
+        let strategy = stage.app.setup().config.strategy;
         self.line(format_args!("{BOLD}Saros demo{BOLD:#}: a real proxy, an emulated OpenCode Go"));
         self.line(format_args!("{DIM}no account, no key, nothing leaves this machine{DIM:#}\n"));
         self.line(format_args!("  service (emulated)   {upstream}"));
         self.line(format_args!("  proxy                http://{proxy}"));
         self.line(format_args!(
-            "  strategy             round-robin: accounts in turn, idle before busy\n"
+            "  strategy             {}: {}\n",
+            strategy.name(),
+            match strategy {
+                Strategy::Predictive =>
+                    "warm sessions stay; accounts in turn, until quota is scarce",
+                Strategy::RoundRobin => "accounts in turn, idle before busy",
+            }
         ));
         self.line(format_args!("  account    5 hours        week           month"));
         for (label, [five_hour, weekly, monthly]) in ACCOUNTS {

@@ -7,7 +7,7 @@
 //! of the one before.
 
 use std::borrow::Cow;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,6 +18,7 @@ use saros_wire::scrub::scrub;
 use serde::Serialize;
 
 use crate::observe::record::RequestRecord;
+use crate::private;
 
 /// When the file is begun anew, in bytes: some forty thousand requests.
 const MOST: u64 = 16 * 1024 * 1024;
@@ -118,9 +119,9 @@ impl RequestLog {
     }
 
     fn open_with(state_dir: &Path, most: u64) -> io::Result<Self> {
-        create_private_dir(state_dir)?;
+        private::create_dir(state_dir)?;
         let path = state_dir.join("requests.jsonl");
-        let file = append(&path)?;
+        let file = private::append(&path)?;
         let size = file.metadata()?.len();
         Ok(Self { path, file, size, text: String::new(), most })
     }
@@ -141,7 +142,7 @@ impl RequestLog {
             let mut older = self.path.clone().into_os_string();
             older.push(".1");
             if fs::rename(&self.path, older).is_ok()
-                && let Ok(file) = append(&self.path)
+                && let Ok(file) = private::append(&self.path)
             {
                 self.file = file;
                 self.size = 0;
@@ -152,23 +153,6 @@ impl RequestLog {
         }
         self.text.clear();
     }
-}
-
-fn append(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.append(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
-/// Creates a folder that only its owner can read, with whatever is missing above it.
-pub fn create_private_dir(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
 }
 
 #[cfg(test)]

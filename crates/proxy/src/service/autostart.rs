@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::service::record::create_private_dir;
+use crate::private;
 
 pub mod launchd;
 pub mod places;
@@ -266,7 +266,7 @@ impl Machine for ThisMachine {
 
     fn write(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let folder = path.parent().unwrap_or(path);
-        create_private_dir(folder)?;
+        private::create_dir(folder)?;
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         io::Write::write_all(&mut file, bytes)?;
         file.persist(path).map_err(|error| error.error)?;

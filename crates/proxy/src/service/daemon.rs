@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
+use crate::private;
 use crate::service::holder;
 use crate::service::life::{self, Birth, End, Life};
-use crate::service::logfile;
 use crate::service::probe::{Address, Health, Who};
-use crate::service::record::{Files, Record, create_private_dir};
+use crate::service::record::{Files, Record};
 
 /// How often a state is looked at that nobody announces.
 const LOOK: Duration = Duration::from_millis(25);
@@ -164,10 +164,10 @@ impl Start {
     /// Starts it detached and returns when it serves.
     pub fn run(&self) -> io::Result<Started> {
         if let Some(folder) = self.log.parent() {
-            create_private_dir(folder)?;
+            private::create_dir(folder)?;
         }
         // Whatever is said outside the log, by a library in its last moment, goes there too.
-        let log = logfile::append(&self.log)?;
+        let log = private::append(&self.log)?;
         let said_before = log.metadata()?.len();
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).env("NODE_ENV", "production").stdin(Stdio::null());

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::service::record::create_private_dir;
+use crate::private;
 
 /// When the file is begun anew, in bytes.
 const MOST: u64 = 10 * 1024 * 1024;
@@ -32,9 +32,9 @@ impl LogFile {
 
     fn open_with(path: &Path, most: u64) -> io::Result<Self> {
         if let Some(folder) = path.parent() {
-            create_private_dir(folder)?;
+            private::create_dir(folder)?;
         }
-        let file = append(path)?;
+        let file = private::append(path)?;
         let size = file.metadata()?.len();
         Ok(Self { path: path.to_owned(), file, size, most, whole: true, carries_output: false })
     }
@@ -62,7 +62,7 @@ impl LogFile {
             drop(fs::rename(older(&self.path, number), older(&self.path, number + 1)));
         }
         if fs::rename(&self.path, older(&self.path, 1)).is_ok()
-            && let Ok(file) = append(&self.path)
+            && let Ok(file) = private::append(&self.path)
         {
             self.file = file;
             if self.carries_output {
@@ -94,15 +94,6 @@ pub fn older(path: &Path, number: u32) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(format!(".{number}"));
     PathBuf::from(name)
-}
-
-/// Opens a file that only its owner can read.
-pub fn append(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    options.append(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 #[cfg(test)]

@@ -4,11 +4,12 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
+use crate::private;
 use crate::service::life::{self, Birth, Life};
 
 /// The log's name in the configuration folder.
@@ -67,14 +68,17 @@ impl Files {
     pub fn write(&self, record: &Record) -> io::Result<()> {
         for path in [&self.pid, &self.record] {
             if let Some(folder) = path.parent() {
-                create_private_dir(folder)?;
+                private::create_dir(folder)?;
             }
         }
-        let mut file = private(fs::OpenOptions::new().write(true).create_new(true), &self.pid)?;
+        let mut file =
+            private::open(fs::OpenOptions::new().write(true).create_new(true), &self.pid)?;
         writeln!(file, "{}", record.pid)?;
         let text = serde_json::to_string_pretty(record).map_err(io::Error::other)? + "\n";
-        let mut file =
-            private(fs::OpenOptions::new().write(true).create(true).truncate(true), &self.record)?;
+        let mut file = private::open(
+            fs::OpenOptions::new().write(true).create(true).truncate(true),
+            &self.record,
+        )?;
         file.write_all(text.as_bytes())
     }
 
@@ -109,21 +113,6 @@ impl Record {
     pub fn words(&self) -> Vec<OsString> {
         self.arguments.iter().map(OsString::from).collect()
     }
-}
-
-fn private(options: &mut fs::OpenOptions, path: &Path) -> io::Result<fs::File> {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    options.open(path)
-}
-
-/// Creates a folder that only its owner can read, with whatever is missing above it.
-pub fn create_private_dir(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
 }
 
 #[cfg(test)]

@@ -4,13 +4,15 @@
 //! file lies there. What cannot be read is set aside, because it may be worth something to a
 //! newer version or to whoever looks for the fault; it is never fatal.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use saros_core::image::Image;
 use saros_core::time::Millis;
 use serde::{Deserialize, Serialize};
+
+use crate::private;
 
 /// The version of the file's form. One that is higher was written by a newer program.
 pub const VERSION: u32 = 1;
@@ -140,11 +142,7 @@ pub fn write(path: &Path, image: &Image, now: Millis, sync: bool) -> io::Result<
 }
 
 fn create(path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
+    let mut file = private::open(File::options().write(true).create(true).truncate(true), path)?;
     file.write_all(bytes)?;
     if sync { file.sync_all() } else { Ok(()) }
 }

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::config::file::read_at_most;
 use crate::config::options::MIN_TOKEN;
-use crate::observe::requests::create_private_dir;
+use crate::private;
 use crate::secret::Secret;
 
 /// Random bytes in a token.
@@ -45,7 +45,7 @@ pub fn generate(prefix: &str) -> io::Result<Secret> {
 /// instance was faster.
 pub fn keep(path: &Path, token: &Secret) -> io::Result<()> {
     let folder = path.parent().unwrap_or(path);
-    create_private_dir(folder)?;
+    private::create_dir(folder)?;
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     writeln!(file, "{}", token.expose())?;
     file.as_file().sync_all()?;
