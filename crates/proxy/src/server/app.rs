@@ -369,7 +369,7 @@ impl App {
                 why = why.name(),
                 retry_seconds = seconds(*until),
                 "Account is not used any more: the service refuses its key. Check the key and its \
-                 subscription; it is tried again later, and after a restart."
+                 subscription; it is tried again later, and whenever the configuration changes."
             ),
             Notice::Cooling { key, model, why, until } => tracing::warn!(
                 key = label(key),

@@ -127,7 +127,7 @@ fn refused(app: &App, ask: &Ask, refusal: &Refusal) -> Own {
             StatusCode::UNAUTHORIZED,
             Kind::AuthError,
             "No usable API key: the service refuses every configured key. Check the keys and their \
-             OpenCode Go subscriptions, correct config.yaml, and restart the proxy.",
+             OpenCode Go subscriptions, and correct config.yaml: a change is taken over at once.",
         )
         .last_word(),
         Refusal::OutOfQuota { until, window, workspace } => {
