@@ -19,11 +19,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[&str]) -> ExitCode {
     let outcome = match arguments.as_slice() {
         ["forecast"] => simulate(workspace, &["--forecast"]),
         ["simulate"] => tables(workspace),
-        _ => {
-            let mut command =
-                workspace.cargo("run --release --locked --quiet --package saros-bench --");
-            process::run(command.args(arguments))
-        }
+        _ => measure(workspace, &arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -32,6 +28,13 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[&str]) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What is measured is built first, into the same folder: never an older one.
+fn measure(workspace: &Workspace, arguments: &[&str]) -> Result<(), Failed> {
+    process::run(&mut workspace.cargo("build --release --locked --package saros-proxy"))?;
+    let mut command = workspace.cargo("run --release --locked --quiet --package saros-bench --");
+    process::run(command.args(arguments))
 }
 
 /// All strategies at every load, with both kinds of cache.

@@ -14,12 +14,11 @@ impl Contender for Saros {
         "saros"
     }
 
-    /// `$SAROS_BIN`, else the release build of this workspace.
+    /// `$SAROS_BIN`, else the one that was built into the same folder as this program. One at a
+    /// fixed place may be an old one, whose figures would pass for those of the code at hand.
     fn binary(&self) -> PathBuf {
-        std::env::var_os("SAROS_BIN").map_or_else(
-            || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/release/saros-proxy")),
-            PathBuf::from,
-        )
+        let beside = || std::env::current_exe().unwrap_or_default().with_file_name("saros-proxy");
+        std::env::var_os("SAROS_BIN").map_or_else(beside, PathBuf::from)
     }
 
     fn version(&self) -> Fallible<String> {
